@@ -1,0 +1,88 @@
+// What a trust policy decides: which keys may sign a module, and how old it may be. Pure: knows
+// neither signatures nor files.
+
+import { z } from 'zod';
+import { BilletError } from '../../errors.ts';
+import { TrustPolicy, type TrustRule } from '../../schema/trust-policy.ts';
+
+const STRICTNESS = { off: 0, audit: 1, enforce: 2 } as const;
+
+export interface Trust {
+  readonly keys: readonly string[];
+  /** Releases with a lower sequence are refused. */
+  readonly minimumSequence: number;
+}
+
+/** Reads a policy from parsed JSON. Throws POLICY_INVALID; an empty policy is one. */
+export function parsePolicy(json: unknown, what = 'the trust policy'): TrustPolicy {
+  const parsed = TrustPolicy.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new BilletError(
+    'POLICY_INVALID',
+    `${what} is not valid: ${z.prettifyError(parsed.error)}`,
+    {
+      hint: 'write {"format":1,"mode":"enforce","rules":[{"modules":["*"],"keys":["-----BEGIN PUBLIC KEY…"]}]}',
+    },
+  );
+}
+
+/**
+ * What the policy says about the module `name`, or null if no rule names it. The most specific
+ * pattern wins (a name before `web-*` before `*`); rules with that same pattern are joined: any of
+ * their keys, the highest of their minima.
+ */
+export function trustFor(policy: TrustPolicy, name: string): Trust | null {
+  const rules = mostSpecific(policy.rules, name);
+  if (rules.length === 0) return null;
+  return {
+    keys: [...new Set(rules.flatMap((rule) => rule.keys.map((key) => key.pem)))],
+    minimumSequence: Math.max(...rules.map((rule) => rule.minimumSequence ?? 0)),
+  };
+}
+
+/** All keys of the policy, each with the patterns that it may sign. For messages. */
+export function patternsByKey(policy: TrustPolicy): ReadonlyMap<string, readonly string[]> {
+  const patterns = new Map<string, string[]>();
+  for (const rule of policy.rules)
+    for (const { pem } of rule.keys)
+      patterns.set(pem, [...(patterns.get(pem) ?? []), ...rule.modules]);
+  return patterns;
+}
+
+/**
+ * Adds `extra` to `base` without weakening it: the stricter mode counts, a module needs to be named
+ * by both, signed by a key that both name, and not older than either minimum allows.
+ */
+export function tighten(base: TrustPolicy, extra: TrustPolicy): TrustPolicy {
+  const mode = STRICTNESS[extra.mode] > STRICTNESS[base.mode] ? extra.mode : base.mode;
+  const patterns = new Set([...base.rules, ...extra.rules].flatMap((rule) => rule.modules));
+  const rules = [...patterns].flatMap((pattern): TrustRule[] => {
+    const [ours, theirs] = [trustFor(base, pattern), trustFor(extra, pattern)];
+    if (ours === null || theirs === null) return [];
+    const keys = ours.keys.filter((pem) => theirs.keys.includes(pem));
+    const minimumSequence = Math.max(ours.minimumSequence, theirs.minimumSequence);
+    return [{ modules: [pattern], keys: keys.map((pem) => ({ pem })), minimumSequence }];
+  });
+  return { format: 1, mode, rules };
+}
+
+function mostSpecific(rules: readonly TrustRule[], name: string): TrustRule[] {
+  const longest = Math.max(
+    ...rules.flatMap((rule) => rule.modules.map((pattern) => specificity(pattern, name))),
+  );
+  if (longest < 0) return [];
+  return rules.filter((rule) =>
+    rule.modules.some((pattern) => specificity(pattern, name) === longest),
+  );
+}
+
+/**
+ * How closely a pattern fits: -1 not at all, else the letters that it fixes; an exact name (or the
+ * same pattern, when policies are compared) beats every wildcard.
+ */
+function specificity(pattern: string, name: string): number {
+  if (pattern === name) return Number.MAX_SAFE_INTEGER;
+  if (!pattern.endsWith('*')) return -1;
+  const start = pattern.slice(0, -1);
+  return name.startsWith(start) ? start.length : -1;
+}
