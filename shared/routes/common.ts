@@ -1,0 +1,16 @@
+// Pieces that several routes share: no input, and pages.
+
+import { z } from 'zod';
+
+export const none = z.strictObject({});
+/** A request without a body, or a reply that says nothing. */
+export const empty = z.strictObject({}).default({});
+
+export const pageQuery = z.strictObject({
+  /** Of the page before. */
+  after: z.string().max(512).optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});
+
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), next: z.string().nullable(), revision: z.int().nonnegative() });

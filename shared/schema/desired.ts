@@ -1,0 +1,52 @@
+// What an instance should be, at a generation. Stored and sent as opaque bytes in a DSSE envelope
+// (github.com/secure-systems-lab/dsse), so that an operator can sign it later.
+
+import { z } from 'zod';
+import { Digest } from '../digest.ts';
+import { InstanceId, NodeName } from './ids.ts';
+import { ModuleRef } from './module.ts';
+import { Settings } from './settings.ts';
+
+export const DESIRED_TYPE = 'application/vnd.billet.desired.v1+json';
+
+/** Kernel and initramfs, as an OCI artifact of the coordinator's registry. */
+export const BootImage = z.object({
+  repository: z.string().min(1).max(512),
+  manifest: Digest,
+  kernel: Digest,
+  initramfs: Digest,
+  /** uname -r of the kernel; the system image has to ship its /lib/modules. */
+  kernelRelease: z.string().regex(/^[A-Za-z0-9._+-]{1,128}$/),
+  /** Words added to the kernel's command line, without billet.*. */
+  commandLine: z
+    .string()
+    .regex(/^[\x20-\x7e]*$/)
+    .max(1024)
+    .default(''),
+});
+export type BootImage = z.infer<typeof BootImage>;
+
+/** The payload of the envelope. */
+export const Desired = z.object({
+  format: z.literal(1),
+  /** History id of the store that numbered the generation. */
+  history: z.string().min(1).max(64),
+  instance: InstanceId,
+  node: NodeName,
+  /** Grows with every change; never given twice in one history. */
+  generation: z.int().positive(),
+  bootImage: BootImage.nullable(),
+  modules: z.array(ModuleRef).max(64),
+  /** Digest of the merged system image as the coordinator computed it. For comparison only. */
+  systemImage: Digest.nullable(),
+  settings: Settings,
+});
+export type Desired = z.infer<typeof Desired>;
+
+export const Envelope = z.object({
+  payloadType: z.literal(DESIRED_TYPE),
+  /** Base64 of the payload's bytes. */
+  payload: z.base64().max(512 * 1024),
+  signatures: z.array(z.object({ keyid: z.string().max(256), sig: z.base64() })).max(16),
+});
+export type Envelope = z.infer<typeof Envelope>;

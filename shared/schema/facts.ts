@@ -1,0 +1,36 @@
+// What a machine is made of, as it saw itself when it enrolled. Absent means not readable.
+
+import { z } from 'zod';
+import { MacAddress } from './ids.ts';
+
+const text = z.string().max(256);
+
+export const Disk = z.object({
+  /** Kernel name, e.g. vda. May change from boot to boot. */
+  name: text,
+  sizeBytes: z.int().nonnegative(),
+  serial: text.optional(),
+  wwn: text.optional(),
+  model: text.optional(),
+  rotational: z.boolean().optional(),
+});
+export type Disk = z.infer<typeof Disk>;
+
+export const Facts = z.object({
+  architecture: text,
+  kernelRelease: text,
+  firmware: z.enum(['bios', 'uefi']),
+  /** True only where the firmware says that it verified what it booted. */
+  secureBoot: z.boolean(),
+  cpuModel: text.optional(),
+  cpuCount: z.int().positive(),
+  memoryBytes: z.int().positive(),
+  /** SMBIOS type 1 to 3 (DSP0134), from /sys/class/dmi/id. */
+  dmi: z
+    .object({ vendor: text, product: text, serial: text, uuid: text, assetTag: text })
+    .partial()
+    .default({}),
+  macs: z.array(MacAddress).max(64),
+  disks: z.array(Disk).max(256),
+});
+export type Facts = z.infer<typeof Facts>;

@@ -1,0 +1,114 @@
+// Nodes, instances, tokens, credentials and events as operators see them on the wire. What the
+// coordinator stores is a different thing, with versions and migrations: coordinator/nodes/.
+
+import { z } from 'zod';
+import { BootImage } from './desired.ts';
+import { Facts } from './facts.ts';
+import { Heartbeat } from './heartbeat.ts';
+import {
+  CredentialName,
+  InstanceId,
+  MacAddress,
+  NodeName,
+  Serial,
+  Timestamp,
+  TokenId,
+} from './ids.ts';
+import { ModuleRef } from './module.ts';
+import { Settings } from './settings.ts';
+
+/** What an operator writes. Strict. */
+export const NodeSpec = z.strictObject({
+  modules: z.array(ModuleRef.strict()).max(64).default([]),
+  bootImage: BootImage.strict().nullable().default(null),
+  settings: Settings.default({}),
+  /** By these a machine that boots over the network is known. */
+  macs: z.array(MacAddress).max(64).default([]),
+  /** SMBIOS system UUID, lower case. */
+  dmiUuid: z.uuid().nullable().default(null),
+  labels: z.record(z.string().regex(/^[a-z][a-z0-9./-]{0,62}$/), z.string().max(256)).default({}),
+});
+export type NodeSpec = z.infer<typeof NodeSpec>;
+
+export const Node = z.object({
+  name: NodeName,
+  spec: NodeSpec,
+  /** Grows with each change of the spec. */
+  generation: z.int().positive(),
+  instance: InstanceId.nullable(),
+  createdAt: Timestamp,
+  /** For If-Match. */
+  revision: z.int().positive(),
+});
+export type Node = z.infer<typeof Node>;
+
+export const InstanceState = z.enum([
+  'pending',
+  'provisioning',
+  'installing',
+  'bootstrapping',
+  'running',
+  'draining',
+  'terminating',
+  'terminated',
+  'failed',
+]);
+export type InstanceState = z.infer<typeof InstanceState>;
+
+export const Instance = z.object({
+  id: InstanceId,
+  node: NodeName,
+  state: InstanceState,
+  reason: z.string(),
+  createdAt: Timestamp,
+  stateSince: Timestamp,
+  /** The generation that it should be. */
+  generation: z.int().positive(),
+  confirmed: z.int().positive().nullable(),
+  rejected: z.array(z.object({ generation: z.int().positive(), reason: z.string() })),
+  /** Whether the next network boot gets a token. */
+  bootOrdered: z.boolean(),
+  facts: Facts.nullable(),
+  /** The newest one. */
+  heartbeat: Heartbeat.nullable(),
+  lastSeenAt: Timestamp.nullable(),
+  connected: z.boolean(),
+  certificate: z.object({ serial: Serial, notAfter: Timestamp }).nullable(),
+});
+export type Instance = z.infer<typeof Instance>;
+
+export const Token = z.object({
+  id: TokenId,
+  instance: InstanceId,
+  createdAt: Timestamp,
+  createdBy: z.string(),
+  expiresAt: Timestamp,
+  state: z.enum(['open', 'used', 'revoked', 'expired']),
+});
+export type Token = z.infer<typeof Token>;
+
+export const Role = z.enum(['viewer', 'operator', 'admin']);
+export type Role = z.infer<typeof Role>;
+
+export const Credential = z.object({
+  name: CredentialName,
+  role: Role,
+  createdAt: Timestamp,
+  createdBy: z.string(),
+});
+export type Credential = z.infer<typeof Credential>;
+
+/** Something that happened: who, what, and the store's revision of the commit that did it. */
+export const Event = z.object({
+  revision: z.int().positive(),
+  at: Timestamp,
+  /** `node:i-…`, `operator:name`, `coordinator`. */
+  actor: z.string().max(128),
+  /** Dotted, e.g. instance.enrolled. */
+  kind: z.string().regex(/^[a-z]+(\.[a-z_]+)+$/),
+  /** `instance/i-…`, `node/web-1`, `task/t-…` */
+  subject: z.string().max(256),
+  text: z.string().max(1024),
+  details: z.record(z.string(), z.json()).default({}),
+});
+export type Event = z.infer<typeof Event>;

@@ -1,0 +1,64 @@
+// Tasks are leased, not sent: an agent holds one until it reports or the lease runs out.
+
+import { z } from 'zod';
+import { InstanceId, TaskId, Timestamp } from './ids.ts';
+import { Probe } from './module.ts';
+
+/** What may be asked once of a node. Strict: operators write it. */
+export const TaskSpec = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('reboot'), reason: z.string().max(256).default('') }),
+  z.strictObject({
+    kind: z.literal('collect-logs'),
+    /** journalctl --unit; the whole journal of this boot without it. */
+    unit: z
+      .string()
+      .regex(/^[A-Za-z0-9:_.@-]{1,128}$/)
+      .optional(),
+    lines: z.int().min(1).max(2000).default(200),
+  }),
+  z.strictObject({ kind: z.literal('run-probe'), probe: Probe }),
+]);
+export type TaskSpec = z.infer<typeof TaskSpec>;
+
+export const TaskState = z.enum(['pending', 'leased', 'succeeded', 'failed', 'cancelled']);
+export type TaskState = z.infer<typeof TaskState>;
+
+/** Ends of a task as a node reports them. */
+export const TaskOutcome = z.object({
+  outcome: z.enum(['succeeded', 'failed']),
+  code: z.string().max(64).optional(),
+  message: z.string().max(1024).optional(),
+  /** Kind-specific: text of the logs, the probe's finding. */
+  output: z
+    .string()
+    .max(256 * 1024)
+    .optional(),
+});
+export type TaskOutcome = z.infer<typeof TaskOutcome>;
+
+/** A task as an operator sees it. */
+export const Task = z.object({
+  id: TaskId,
+  instance: InstanceId,
+  spec: TaskSpec,
+  state: TaskState,
+  /** How many times it was leased; also the epoch of the newest lease. */
+  epoch: z.int().nonnegative(),
+  attemptsMax: z.int().positive(),
+  createdAt: Timestamp,
+  createdBy: z.string().max(128),
+  /** Of the running lease. */
+  leaseExpiresAt: Timestamp.nullable(),
+  finishedAt: Timestamp.nullable(),
+  result: TaskOutcome.nullable(),
+});
+export type Task = z.infer<typeof Task>;
+
+/** A task as its holder gets it. `kind` is open here: a node refuses kinds that it does not know. */
+export const LeasedTask = z.object({
+  id: TaskId,
+  epoch: z.int().positive(),
+  spec: z.looseObject({ kind: z.string() }),
+  leaseSeconds: z.int().positive(),
+});
+export type LeasedTask = z.infer<typeof LeasedTask>;
