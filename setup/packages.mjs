@@ -1,0 +1,66 @@
+// Which Debian packages the demo, the tests and the benchmarks need, and why. Data only: add a row
+// here and every command installs it.
+// @ts-check
+
+/**
+ * @typedef {'demo' | 'test' | 'bench'} Purpose
+ * @typedef {object} DebianPackage
+ * @property {string} name as in Debian bookworm and trixie
+ * @property {string} why what it is used for, for the person who is asked to install it
+ * @property {readonly Purpose[]} for
+ */
+
+/** @type {readonly Purpose[]} */
+const ALL = ['demo', 'test', 'bench'];
+
+/** @type {readonly DebianPackage[]} */
+export const PACKAGES = [
+  { name: 'binutils', why: 'strip, which halves the size of Node in the boot image', for: ALL },
+  {
+    name: 'ca-certificates',
+    why: 'the roots that package mirrors over HTTPS are checked with',
+    for: ALL,
+  },
+  { name: 'cpio', why: 'unpacks boot images to look into them', for: ALL },
+  { name: 'debian-archive-keyring', why: 'the keys that Debian signs its packages with', for: ALL },
+  { name: 'e2fsprogs', why: 'mkfs.ext4 for the object store', for: ALL },
+  {
+    name: 'erofs-utils',
+    why: 'fsck.erofs and mkfs.erofs, to compare images with',
+    for: ['test', 'bench'],
+  },
+  { name: 'fsverity', why: 'computes fs-verity digests, to compare with', for: ['test'] },
+  { name: 'ipxe-qemu', why: 'the boot firmware of virtual network cards', for: ALL },
+  { name: 'kmod', why: 'depmod and modprobe for the boot image', for: ALL },
+  { name: 'libatomic1', why: 'a library that Node 26 needs', for: ALL },
+  { name: 'mmdebstrap', why: 'builds the Debian roots of the modules', for: ALL },
+  { name: 'openssl', why: 'checks certificates and revocation lists', for: ['test'] },
+  { name: 'qemu-system-x86', why: 'the machines that boot', for: ALL },
+  { name: 'shellcheck', why: 'checks the shell scripts', for: ['test'] },
+  {
+    name: 'skopeo',
+    why: 'copies images to and from the registry, as a peer',
+    for: ['test', 'bench'],
+  },
+  { name: 'umoci', why: 'builds and unpacks OCI layouts, as a peer', for: ['test'] },
+  { name: 'xz-utils', why: 'unpacks compressed kernel modules', for: ALL },
+  { name: 'zstd', why: 'compresses boot images and layers', for: ALL },
+];
+
+/**
+ * @param {readonly DebianPackage[]} packages
+ * @param {Purpose} purpose
+ * @param {ReadonlySet<string>} installed
+ * @returns {readonly DebianPackage[]}
+ */
+export const missingPackages = (packages, purpose, installed) =>
+  packages.filter((row) => row.for.includes(purpose) && !installed.has(row.name));
+
+/**
+ * The one command that a person without root has to run.
+ * @param {readonly DebianPackage[]} packages
+ */
+export const installCommand = (packages) =>
+  `sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends ${packages
+    .map((row) => row.name)
+    .join(' ')}'`;

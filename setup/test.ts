@@ -1,0 +1,36 @@
+// Runs everything that `npm test` promises: the check first, then each suite that starts machines,
+// one after the other, and a table of minutes. Arguments choose suites by a part of their name.
+
+import { globSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { systemClock } from '#shared/clock.ts';
+import { handOver } from './process.mjs';
+import { closingLines, type SuiteResult, selectSuites } from './suites.ts';
+
+const root = dirname(import.meta.dirname);
+process.chdir(root);
+
+const machineSuites = globSync('test/*.vm.ts')
+  .sort()
+  .map((file) => ({
+    name: basename(file, '.vm.ts'),
+    argv: [process.execPath, '--test', '--test-reporter=spec', join(root, file)] as const,
+  }));
+const all = [
+  { name: 'check', argv: ['npm', 'run', '--silent', 'check'] as const },
+  ...machineSuites,
+];
+const chosen = selectSuites(all, process.argv.slice(2));
+const results: SuiteResult[] = [];
+
+for (const suite of chosen) {
+  process.stdout.write(`\n=== ${suite.name} (${results.length + 1} of ${chosen.length})\n`);
+  const start = systemClock.monotonic();
+  const code = await handOver(suite.argv, process.env);
+  results.push({ name: suite.name, code, ms: systemClock.monotonic() - start });
+  // Ctrl-C: what runs has cleaned up; the rest is not started.
+  if (code === 130 || code === 143) break;
+}
+
+process.stdout.write(closingLines(results, all.length));
+process.exitCode = results.length > 0 && results.every(({ code }) => code === 0) ? 0 : 1;
