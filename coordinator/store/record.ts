@@ -25,9 +25,13 @@ export function recordCodec<T>(options: {
   function decode(key: string, value: string): T {
     const envelope = corrupt(key, () => Envelope.parse(JSON.parse(value)));
     if (envelope.v > version)
-      throw new BilletError('STORE_NEWER', `${key} has version ${envelope.v}, known is ${version}`, {
-        hint: 'run the version of Billet that wrote this store, or a newer one',
-      });
+      throw new BilletError(
+        'STORE_NEWER',
+        `${key} has version ${envelope.v}, known is ${version}`,
+        {
+          hint: 'run the version of Billet that wrote this store, or a newer one',
+        },
+      );
     return corrupt(key, () => {
       let record = envelope.record;
       for (let from = envelope.v; from < version; from += 1) record = migrations[from]?.(record);
