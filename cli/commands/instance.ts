@@ -1,0 +1,130 @@
+// `billet instance create|list|show|boot|terminate`.
+
+import { Command } from 'commander';
+import { routes } from '#shared/routes/table.ts';
+import { NodeName } from '#shared/schema/ids.ts';
+import { type Instance, InstanceState } from '#shared/schema/records.ts';
+import { type Coordinator, listAll } from '../client.ts';
+import type { CommandIo } from '../command-io.ts';
+import { emit, table } from '../output.ts';
+import {
+  parseArgument,
+  type RemoteOptions,
+  resolveInstance,
+  withCoordinator,
+  withExamples,
+  withRemoteOptions,
+} from '../remote.ts';
+import { instanceColumns, instanceLines } from '../views/instance.ts';
+
+export function instanceCommand(io: CommandIo): Command {
+  const command = new Command('instance').description(
+    'Instances: one life of a node on a machine, from its first boot to its end.',
+  );
+  addCreate(command, io);
+  addList(command, io);
+  addShow(command, io);
+  addVerb(command, io, {
+    name: 'boot',
+    description: 'Let the next network boot of an instance have a token to enroll with.',
+    route: routes.orderBoot,
+    done: ({ id, node }) => [
+      `the next network boot of ${id} (${node}) gets a token; switch the machine on now`,
+      `Follow it: billet events --follow --subject instance/${id}`,
+    ],
+  });
+  addVerb(command, io, {
+    name: 'terminate',
+    description: 'End an instance: its certificates are revoked, its tokens and tasks closed.',
+    route: routes.terminateInstance,
+    done: ({ id, node, state }) => [
+      `instance ${id} of ${node} is ${state}`,
+      `A new one: billet instance create ${node}`,
+    ],
+  });
+  return command;
+}
+
+function addCreate(parent: Command, io: CommandIo): void {
+  const create = parent
+    .command('create')
+    .description('Create the instance of a node, and let its first boot have a token.')
+    .argument('<node>', 'name of the node');
+  withRemoteOptions(create).action((node: string, options: RemoteOptions) =>
+    withCoordinator(io, options, async (coordinator) => {
+      const params = { name: parseArgument(NodeName, node, 'node') };
+      const instance = await coordinator.call(routes.createInstance, { params });
+      emit(io, options.json === true, instance, () => [
+        `instance ${instance.id} of ${instance.node} is ${instance.state}; switch the machine on now`,
+        `Follow it: billet events --follow --subject instance/${instance.id}`,
+      ]);
+    }),
+  );
+  withExamples(create, 'billet instance create web-1');
+}
+
+function addList(parent: Command, io: CommandIo): void {
+  const list = parent
+    .command('list')
+    .description('List instances.')
+    .option('--node <name>', 'only those of this node')
+    .option('--state <state>', `only those in this state: ${InstanceState.options.join(', ')}`);
+  withRemoteOptions(list).action((options: RemoteOptions & { node?: string; state?: string }) =>
+    withCoordinator(io, options, async (coordinator) => {
+      const { node, state } = options;
+      const query = {
+        ...(node === undefined ? {} : { node: parseArgument(NodeName, node, '--node') }),
+        ...(state === undefined ? {} : { state: parseArgument(InstanceState, state, '--state') }),
+      };
+      const instances = await listAll<Instance>((page) =>
+        coordinator.call(routes.listInstances, { query: { ...query, ...page } }),
+      );
+      emit(io, options.json === true, instances, () =>
+        table(instances, instanceColumns(io.clock.now()), io.columns, 'no instances'),
+      );
+    }),
+  );
+  withExamples(list, 'billet instance list', 'billet instance list --state failed --json');
+}
+
+function addShow(parent: Command, io: CommandIo): void {
+  const show = parent
+    .command('show')
+    .description('Show one instance: its state, what runs on it, and what is wrong with it.')
+    .argument('<instance>', 'instance id, or the name of its node');
+  withRemoteOptions(show).action((text: string, options: RemoteOptions) =>
+    withCoordinator(io, options, async (coordinator) => {
+      const params = { id: await resolveInstance(coordinator, text) };
+      const instance = await coordinator.call(routes.getInstance, { params });
+      emit(io, options.json === true, instance, () =>
+        instanceLines(instance, io.clock.now(), io.columns),
+      );
+    }),
+  );
+  withExamples(show, 'billet instance show web-1', 'billet instance show web-1 --json');
+}
+
+interface Verb {
+  readonly name: 'boot' | 'terminate';
+  readonly description: string;
+  readonly route: typeof routes.orderBoot | typeof routes.terminateInstance;
+  done(instance: Instance): readonly string[];
+}
+
+function addVerb(parent: Command, io: CommandIo, verb: Verb): void {
+  const command = parent
+    .command(verb.name)
+    .description(verb.description)
+    .argument('<instance>', 'instance id, or the name of its node');
+  const run = async (coordinator: Coordinator, text: string) =>
+    await coordinator.call(verb.route, {
+      params: { id: await resolveInstance(coordinator, text) },
+    });
+  withRemoteOptions(command).action((text: string, options: RemoteOptions) =>
+    withCoordinator(io, options, async (coordinator) => {
+      const instance = await run(coordinator, text);
+      emit(io, options.json === true, instance, () => verb.done(instance));
+    }),
+  );
+  withExamples(command, `billet instance ${verb.name} web-1`);
+}

@@ -1,0 +1,148 @@
+// `billet node create|list|show|set|delete`.
+
+import { Command } from 'commander';
+import { routes } from '#shared/routes/table.ts';
+import { NodeName } from '#shared/schema/ids.ts';
+import { type Node, NodeSpec } from '#shared/schema/records.ts';
+import { readBootImage } from '../artifact/boot-artifact.ts';
+import { parseLocalReference } from '../artifact/local-reference.ts';
+import { readModuleRef } from '../artifact/module-ref.ts';
+import { type Coordinator, listAll } from '../client.ts';
+import type { CommandIo } from '../command-io.ts';
+import { type Resolve, type SpecOptions, specOf, withSpecOptions } from '../node-spec.ts';
+import { emit, table } from '../output.ts';
+import { openRepository } from '../registry.ts';
+import {
+  parseArgument,
+  type RemoteOptions,
+  withCoordinator,
+  withExamples,
+  withRemoteOptions,
+} from '../remote.ts';
+import { nodeColumns, nodeLines } from '../views/node.ts';
+
+type Options = RemoteOptions & SpecOptions;
+
+export function nodeCommand(io: CommandIo): Command {
+  const command = new Command('node').description(
+    'Nodes: logical machines, and what each of them should be.',
+  );
+  addCreate(command, io);
+  addList(command, io);
+  addShow(command, io);
+  addSet(command, io);
+  addDelete(command, io);
+  return command;
+}
+
+function addCreate(parent: Command, io: CommandIo): void {
+  const create = withSpecOptions(
+    parent
+      .command('create')
+      .description('Create a node. Tags are resolved now: the node is pinned to digests.')
+      .argument('<name>', 'a DNS label'),
+  );
+  withRemoteOptions(create).action((text: string, options: Options) => {
+    const name = parseArgument(NodeName, text, 'node');
+    return withCoordinator(io, options, async (coordinator) => {
+      const spec = await specOf(options, NodeSpec.parse({}), resolver(coordinator));
+      const node = await coordinator.call(routes.createNode, { body: { name, spec } });
+      emit(io, options.json === true, node, () => [
+        `node ${node.name} is at generation ${node.generation}`,
+        ...(node.instance === null ? [`Next: billet instance create ${node.name}`] : []),
+      ]);
+    });
+  });
+  withExamples(
+    create,
+    'billet node create web-1 --module base:stable --module web:stable \\',
+    '    --boot-image boot:stable --mac 52:54:00:12:34:56',
+    'billet node create web-2 -f web-2.json --label rack=b7',
+  );
+}
+
+function addList(parent: Command, io: CommandIo): void {
+  const list = parent.command('list').description('List nodes.');
+  withRemoteOptions(list).action((options: RemoteOptions) =>
+    withCoordinator(io, options, async (coordinator) => {
+      const nodes = await listAll<Node>((page) =>
+        coordinator.call(routes.listNodes, { query: page }),
+      );
+      emit(io, options.json === true, nodes, () =>
+        table(nodes, nodeColumns(io.clock.now()), io.columns, 'no nodes'),
+      );
+    }),
+  );
+  withExamples(list, 'billet node list', 'billet node list --json');
+}
+
+function addShow(parent: Command, io: CommandIo): void {
+  const show = parent
+    .command('show')
+    .description('Show one node: what it should be. What it is: `billet instance show NAME`.')
+    .argument('<name>', 'name of the node');
+  withRemoteOptions(show).action((text: string, options: RemoteOptions) => {
+    const params = { name: parseArgument(NodeName, text, 'node') };
+    return withCoordinator(io, options, async (coordinator) => {
+      const node = await coordinator.call(routes.getNode, { params });
+      emit(io, options.json === true, node, () => nodeLines(node, io.columns));
+    });
+  });
+  withExamples(show, 'billet node show web-1');
+}
+
+function addSet(parent: Command, io: CommandIo): void {
+  const set = withSpecOptions(
+    parent
+      .command('set')
+      .description('Change what a node should be; its instance gets a new generation.')
+      .argument('<name>', 'name of the node'),
+  );
+  withRemoteOptions(set).action((text: string, options: Options) => {
+    const params = { name: parseArgument(NodeName, text, 'node') };
+    return withCoordinator(io, options, async (coordinator) => {
+      const before = await coordinator.call(routes.getNode, { params });
+      const body = await specOf(options, before.spec, resolver(coordinator));
+      const ifMatch = `"${before.revision}"`;
+      const node = await coordinator.call(routes.putNodeSpec, { params, body, ifMatch });
+      emit(io, options.json === true, node, () => [
+        node.generation === before.generation
+          ? `node ${node.name} stays at generation ${node.generation}: nothing changed`
+          : `node ${node.name} is at generation ${node.generation}`,
+      ]);
+    });
+  });
+  withExamples(
+    set,
+    'billet node set web-1 --module web:next',
+    'billet node set web-1 --remove-module web --label rack=',
+  );
+}
+
+function addDelete(parent: Command, io: CommandIo): void {
+  const remove = parent
+    .command('delete')
+    .description('Delete a node that has no live instance.')
+    .argument('<name>', 'name of the node');
+  withRemoteOptions(remove).action((text: string, options: RemoteOptions) => {
+    const params = { name: parseArgument(NodeName, text, 'node') };
+    return withCoordinator(io, options, async (coordinator) => {
+      await coordinator.call(routes.deleteNode, { params });
+      emit(io, options.json === true, { deleted: params.name }, () => [
+        `node ${params.name} is deleted`,
+      ]);
+    });
+  });
+  withExamples(remove, 'billet instance terminate web-1 && billet node delete web-1');
+}
+
+const resolver = (coordinator: Coordinator): Resolve => ({
+  module(text) {
+    const { repository, reference } = parseLocalReference(text, '--module');
+    return readModuleRef(openRepository(coordinator, repository), repository, reference);
+  },
+  bootImage(text) {
+    const { repository, reference } = parseLocalReference(text, '--boot-image');
+    return readBootImage(openRepository(coordinator, repository), repository, reference);
+  },
+});
