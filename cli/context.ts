@@ -44,7 +44,7 @@ export async function loadContext(io: CommandIo, file?: string): Promise<Context
 }
 
 /** Throws CONFIG_INVALID, naming the field but never showing the secret. */
-export function parseContext(text: string, file: string): Context {
+function parseContext(text: string, file: string): Context {
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -12,7 +12,7 @@ import { type Digest, sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { BootImage } from '#shared/schema/desired.ts';
 
-export const BOOT_ARTIFACT_TYPE = 'application/vnd.billet.boot.v1';
+const BOOT_ARTIFACT_TYPE = 'application/vnd.billet.boot.v1';
 export const BOOT_MEDIA = {
   kernel: 'application/vnd.billet.kernel',
   initramfs: 'application/vnd.billet.initramfs',

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { CODES } from '#shared/errors.ts';
+import { COMMANDS } from '../cli/table.ts';
+import { withGeneratedParts } from './wire-doc.ts';
+
+const root = dirname(import.meta.dirname);
+const pages = globSync('{*.md,docs/*.md}', { cwd: root });
+const textOf = (page: string) => readFileSync(join(root, page), 'utf8');
+
+test('the tables of docs/wire.md are those of the sources (else: npm run docs)', () => {
+  const page = textOf('docs/wire.md');
+  assert.match(page, /POST \| `\/v1\/enroll`/);
+  assert.equal(withGeneratedParts(page), page);
+});
+
+test('a link to a file in the tree leads to a file', () => {
+  for (const page of pages)
+    for (const [, target = ''] of textOf(page).matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g))
+      assert.ok(existsSync(join(root, dirname(page), target)), `${page} -> ${target}`);
+});
+
+test('a command that a page shows exists', () => {
+  const names = new Set(COMMANDS.map(({ name }) => name));
+  for (const page of pages)
+    for (const [, name = ''] of textOf(page).matchAll(/(?:^|`|\$ |&& |sudo )billet ([a-z]+)/gm))
+      assert.ok(names.has(name), `${page}: billet ${name}`);
+});
+
+test('a code that a page names in capitals is in the table', () => {
+  const known = new Set<string>(Object.keys(CODES));
+  for (const page of pages)
+    for (const [, code = ''] of textOf(page).matchAll(/code `([A-Z][A-Z_]+)`/g))
+      assert.ok(known.has(code), `${page}: ${code}`);
+});
