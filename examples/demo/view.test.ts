@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chart, stageLine } from './view.ts';
+
+test('no line of the demo is wider than the screen, whatever a node writes', () => {
+  const long = 'x'.repeat(200);
+  for (const columns of [80, 120]) {
+    assert.ok(stageLine(long, long, 1234.5, columns).length <= columns);
+    for (const line of chart([{ title: long, detail: '', atSeconds: 99, seconds: 99 }], columns))
+      assert.ok(line.length <= columns);
+  }
+});
+
+test('a node can neither move the cursor nor forge a line of the demo', () => {
+  assert.doesNotMatch(stageLine('Network', '\u001b[2Jroot\nfake', 1, 80), /[\u001b\n]/);
+});
+
+test('the longest stage has the longest bar', () => {
+  const stage = (seconds: number) => ({ title: 't', detail: '', atSeconds: 0, seconds });
+  const [short = '', long = ''] = chart([stage(1), stage(10)], 80);
+  assert.ok(short.length < long.length);
+});
