@@ -137,7 +137,7 @@ function refuteContent(bundle: Bundle, signed: ManifestContent): string | null {
   if (!statement.success) return 'not an in-toto statement';
   const { predicateType, subject } = statement.data;
   if (predicateType !== PREDICATE) return `a statement ${predicateType}, which releases nothing`;
-  return subject.some(({ digest }) => digest['sha256'] === hex)
+  return subject.some(({ digest }) => digest.sha256 === hex)
     ? null
     : 'the statement is about something else';
 }
