@@ -30,12 +30,13 @@ async function main(purpose, args) {
     say('usage: node setup/run.mjs demo|test|bench [ARGUMENTS]');
     return USAGE;
   }
+  // Debian's first: npm runs install scripts on the locked Node, which needs libatomic1.
+  const code = await ensureDebianPackages(purpose);
+  if (code !== 0) return code;
   if (!npmPackagesCurrent(root)) {
     const code = await installNpmPackages(root, process.env);
     if (code !== 0) return failed('the npm packages could not be installed', 'npm ci', code);
   }
-  const code = await ensureDebianPackages(purpose);
-  if (code !== 0) return code;
   const node = findNode(root);
   if (node === null) {
     say(`error: Billet needs Node ${NODE_MINIMUM} or newer; this is ${process.versions.node}`);
