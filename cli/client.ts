@@ -1,7 +1,7 @@
 // The CLI's connection to a coordinator: the route client over undici, trusting one CA and nothing
 // else. Pages are gathered here; event streams are resumed in events-stream.ts.
 
-import { Agent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { type CallInput, type HttpResponse, routeClient } from '#shared/client/route-client.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Reply, Route } from '#shared/routes/route.ts';
@@ -10,6 +10,8 @@ import type { Context } from './context.ts';
 
 export interface Coordinator {
   readonly context: Context;
+  /** Trusts the CA of the context. For what is no route: the registry. */
+  readonly dispatcher: Dispatcher;
   /** One request. Throws what the coordinator says, LINK_DOWN or TIMEOUT. */
   call<R extends Route>(route: R, input: CallInput<R>): Promise<Reply<R>>;
   /** A stream of a route of form `events`. */
@@ -26,6 +28,7 @@ export function connect(io: CommandIo, context: Context): Coordinator {
   });
   return {
     context,
+    dispatcher,
     async call(route, input) {
       const reply = await client.call(route, { signal: io.signal, ...input });
       if (reply !== null) return reply.body;

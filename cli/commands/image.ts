@@ -38,7 +38,7 @@ export function imageCommand(io: CommandIo): Command {
     const { repository, reference } = parseLocalReference(text, 'the reference');
     return withCoordinator(io, options, async (coordinator) => {
       const files = await readBootFiles(dir, options.commandLine);
-      const target = openRepository(coordinator, repository);
+      const target = openRepository(io, coordinator, repository);
       await pushBootImage(io, target, dir, files, reference);
       const image = await readBootImage(target, repository, reference);
       emit(io, options.json === true, image, () => imageLines(image, reference, io.columns));

@@ -45,7 +45,7 @@ function addCreate(parent: Command, io: CommandIo): void {
   withRemoteOptions(create).action((text: string, options: Options) => {
     const name = parseArgument(NodeName, text, 'node');
     return withCoordinator(io, options, async (coordinator) => {
-      const spec = await specOf(options, NodeSpec.parse({}), resolver(coordinator));
+      const spec = await specOf(options, NodeSpec.parse({}), resolver(io, coordinator));
       const node = await coordinator.call(routes.createNode, { body: { name, spec } });
       emit(io, options.json === true, node, () => [
         `node ${node.name} is at generation ${node.generation}`,
@@ -102,7 +102,7 @@ function addSet(parent: Command, io: CommandIo): void {
     const params = { name: parseArgument(NodeName, text, 'node') };
     return withCoordinator(io, options, async (coordinator) => {
       const before = await coordinator.call(routes.getNode, { params });
-      const body = await specOf(options, before.spec, resolver(coordinator));
+      const body = await specOf(options, before.spec, resolver(io, coordinator));
       const ifMatch = `"${before.revision}"`;
       const node = await coordinator.call(routes.putNodeSpec, { params, body, ifMatch });
       emit(io, options.json === true, node, () => [
@@ -136,13 +136,13 @@ function addDelete(parent: Command, io: CommandIo): void {
   withExamples(remove, 'billet instance terminate web-1 && billet node delete web-1');
 }
 
-const resolver = (coordinator: Coordinator): Resolve => ({
+const resolver = (io: CommandIo, coordinator: Coordinator): Resolve => ({
   module(text) {
     const { repository, reference } = parseLocalReference(text, '--module');
-    return readModuleRef(openRepository(coordinator, repository), repository, reference);
+    return readModuleRef(openRepository(io, coordinator, repository), repository, reference);
   },
   bootImage(text) {
     const { repository, reference } = parseLocalReference(text, '--boot-image');
-    return readBootImage(openRepository(coordinator, repository), repository, reference);
+    return readBootImage(openRepository(io, coordinator, repository), repository, reference);
   },
 });

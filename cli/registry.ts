@@ -1,0 +1,22 @@
+// The coordinator's own registry, as the CLI reads and writes it: same address, same CA, same
+// credential as the API.
+
+import { openRegistry, type Registry } from '#shared/artifact/oci/registry.ts';
+import type { Coordinator } from './client.ts';
+import type { CommandIo } from './command-io.ts';
+
+/** Opens no connection yet. Throws ARGUMENT_INVALID for a name that is no repository. */
+export const openRepository = (
+  io: CommandIo,
+  coordinator: Coordinator,
+  repository: string,
+): Registry =>
+  openRegistry({
+    origin: new URL(coordinator.context.url).origin,
+    repository,
+    dispatcher: coordinator.dispatcher,
+    credentials: { kind: 'bearer', token: coordinator.context.credential },
+    clock: io.clock,
+    random: Math.random,
+    signal: io.signal,
+  });
