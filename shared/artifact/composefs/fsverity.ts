@@ -4,7 +4,7 @@
 // until one hash is left. The digest is the SHA-256 of a 256-byte descriptor that holds it.
 // Source: Linux Documentation/filesystems/fsverity.rst, struct fsverity_descriptor.
 
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 const BLOCK_BYTES = 4096;
 const HASH_BYTES = 32;
@@ -32,7 +32,8 @@ export function fsverityHasher(): FsverityHasher {
   let sizeBytes = 0;
 
   const addHash = (index: number, value: Buffer): void => {
-    const level = (levels[index] ??= { block: Buffer.alloc(BLOCK_BYTES), used: 0 });
+    levels[index] ??= { block: Buffer.alloc(BLOCK_BYTES), used: 0 };
+    const level = levels[index] as Level;
     if (level.used === BLOCK_BYTES) {
       // Only now is it sure that this level needs a parent.
       addHash(index + 1, sha256(level.block));
@@ -82,7 +83,7 @@ export function fsverityHasher(): FsverityHasher {
     const root = rootHash();
     descriptor.writeBigUInt64LE(BigInt(sizeBytes), 8);
     root.copy(descriptor, 16);
-    return createHash('sha256').update(descriptor).digest();
+    return sha256(descriptor);
   };
 
   return { update, digest };

@@ -41,6 +41,8 @@ export type FileContent =
       readonly sizeBytes: number;
       /** fs-verity digest: SHA-256, 4096-byte blocks, no salt; 64 hex digits. */
       readonly digestHex: string;
+      /** Only from a foreign dump or image: a backing path other than `ab/cdef…` of the digest. */
+      readonly backingPath?: ByteString;
     };
 
 export interface Directory extends Metadata {
@@ -50,7 +52,10 @@ export interface Directory extends Metadata {
 
 export interface RegularFile extends Metadata {
   readonly kind: 'file';
-  /** Inline with zero bytes for an empty file; external only over `INLINE_MAX_BYTES`. */
+  /**
+   * Inline with zero bytes for an empty file. Layers and directories give external content exactly
+   * when it is over `INLINE_MAX_BYTES`; a foreign dump may hold up to 5000 bytes inline.
+   */
   readonly content: FileContent;
 }
 
@@ -68,9 +73,21 @@ export interface Special extends Metadata {
 
 export type Inode = Directory | RegularFile | Symlink | Special;
 
+/** What a dump or an image records of a non-directory, where the tree alone says otherwise. */
+export interface LinkRecord {
+  /** The path whose place in the tree decides the inode's place in the image. */
+  readonly home: ByteString;
+  readonly nlink: number;
+}
+
 /** A whole tree: its root directory. */
 export interface Tree {
   readonly root: Directory;
+  /**
+   * Absent for trees made from layers and directories: there an inode's home is its first path in
+   * `walk` order and its link count is the number of its names.
+   */
+  readonly links?: ReadonlyMap<Inode, LinkRecord>;
 }
 
 /** The file type bits that an inode of each kind may carry. */
