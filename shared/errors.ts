@@ -100,6 +100,11 @@ export const CODES = {
     retry: false,
     meaning: 'two modules ship different files at one path',
   },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    retry: false,
+    meaning: 'a path that has other methods',
+  },
   MODULE_INVALID: { status: 422, retry: false, meaning: 'an image without valid module labels' },
   MOUNT_FAILED: { status: 500, retry: true, meaning: 'the kernel refused a mount' },
   NOT_FOUND: { status: 404, retry: false, meaning: 'no such record' },
@@ -137,6 +142,7 @@ export const CODES = {
     retry: true,
     meaning: 'the storage under the store failed or is full',
   },
+  STORE_FULL: { status: 507, retry: true, meaning: 'no space left for an object or image' },
   STORE_LIMIT: {
     status: 422,
     retry: false,

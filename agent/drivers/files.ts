@@ -1,0 +1,66 @@
+// Small files that survive a crash whole: the old content or the new, never a part of either.
+
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+export interface WriteOptions {
+  /** Permission bits; 0644 without it. Set before any content is in the file. */
+  readonly mode?: number;
+}
+
+const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
+
+/** The bytes of a file, or null when there is none. Other errors pass. */
+export async function readFileOrNull(path: string): Promise<Buffer | null> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (ABSENT.has((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
+}
+
+/**
+ * Replaces `path` at once, and durably: when this returns, content and name are on disk. On an
+ * error the old file stands and nothing is left beside it.
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
+  const dir = dirname(path);
+  const temporary = join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  try {
+    await withFile(await open(temporary, 'wx', 0o600), async (file) => {
+      await file.chmod(options.mode ?? 0o644);
+      await file.writeFile(content);
+      await file.sync();
+    });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(dir);
+}
+
+/** Removes a file durably. One that is not there is fine. */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncDirectory(dirname(path));
+}
+
+/** Makes the names in a directory durable: fsync(2) on a directory. */
+export async function syncDirectory(dir: string): Promise<void> {
+  await withFile(await open(dir, 'r'), (file) => file.sync());
+}
+
+async function withFile(file: FileHandle, use: (file: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    await use(file);
+  } finally {
+    await file.close();
+  }
+}
