@@ -1,0 +1,148 @@
+// The registry as one request handler: /v2/… to an endpoint, errors to the specification's bodies.
+// Who the caller is was decided before; here only whether the role suffices.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '#shared/clock.ts';
+import { BilletError } from '#shared/errors.ts';
+import { type Answer, json, refuse, send } from './answer.ts';
+import {
+  appendUpload,
+  type BlobStore,
+  beginUpload,
+  cancelUpload,
+  deleteBlob,
+  finishUpload,
+  getBlob,
+  uploadStatus,
+} from './blobs.ts';
+import {
+  deleteManifest,
+  getManifest,
+  listReferrers,
+  listRepositories,
+  listTags,
+  putManifest,
+} from './manifests.ts';
+import { openRepositories } from './repositories.ts';
+import { type RegistryRoute, routeOf } from './route.ts';
+import { openUploads } from './uploads.ts';
+
+export interface RegistryOptions {
+  /** Directory of the registry; made if missing. */
+  readonly root: string;
+  readonly clock: Clock;
+  /** The largest blob. Default 32 GiB. */
+  readonly maxBlobBytes?: number;
+  /** Told of what went wrong inside; the client gets a 500 without details. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface RegistryContext {
+  /** `read` pulls; `write` pushes and deletes too. */
+  readonly role: 'read' | 'write';
+}
+
+/** Resolves to false, with nothing sent, for a path outside /v2/. Never rejects. */
+export type RegistryHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RegistryContext,
+) => Promise<boolean>;
+
+export interface RegistryServer {
+  readonly handle: RegistryHandler;
+  /** Removes uploads that nobody continued for a day; returns how many. Call it now and then. */
+  removeAbandonedUploads(): Promise<number>;
+}
+
+export async function openRegistryServer(options: RegistryOptions): Promise<RegistryServer> {
+  const repositories = await openRepositories(options.root);
+  const limitBytes = options.maxBlobBytes ?? 32 * 2 ** 30;
+  const uploads = openUploads(repositories.uploadsDir, limitBytes, options.clock);
+  const store: BlobStore = { repositories, uploads };
+
+  return {
+    removeAbandonedUploads: uploads.removeAbandoned,
+    async handle(request, response, context) {
+      const url = new URL(request.url ?? '/', 'http://registry.invalid');
+      const route = routeOf(url.pathname);
+      if (route === null) return false;
+      const answer = await answerTo(store, route, request, url.searchParams, context).catch(
+        (error: unknown) => failure(error, options.onError),
+      );
+      await send(request, response, answer).catch((error: unknown) => {
+        options.onError?.(error);
+        response.destroy();
+      });
+      return true;
+    },
+  };
+}
+
+async function answerTo(
+  store: BlobStore,
+  route: RegistryRoute,
+  request: IncomingMessage,
+  query: URLSearchParams,
+  { role }: RegistryContext,
+): Promise<Answer> {
+  const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
+  if (route.kind === 'invalid') return refuse(route.code, route.message);
+  if (method !== 'GET' && role !== 'write')
+    return refuse('DENIED', 'this credential may only pull');
+  const { repositories } = store;
+  if (route.kind === 'ping' && method === 'GET') return { status: 200, ...json({}) };
+  if (route.kind === 'catalog' && method === 'GET')
+    return await listRepositories(repositories, query);
+  if (route.kind === 'ping' || route.kind === 'catalog') return unsupported(method);
+  return await endpoint(store, route, method, request, query);
+}
+
+type Resource = Exclude<RegistryRoute, { kind: 'invalid' | 'ping' | 'catalog' }>;
+
+async function endpoint(
+  store: BlobStore,
+  route: Resource,
+  method: string,
+  request: IncomingMessage,
+  query: URLSearchParams,
+): Promise<Answer> {
+  const { repositories } = store;
+  const { name } = route;
+  switch (route.kind) {
+    case 'manifest':
+      if (method === 'GET') return await getManifest(repositories, name, route.reference, request);
+      if (method === 'PUT') return await putManifest(repositories, name, route.reference, request);
+      if (method === 'DELETE') return await deleteManifest(repositories, name, route.reference);
+      break;
+    case 'blob':
+      if (method === 'GET') return await getBlob(store, name, route.digest);
+      if (method === 'DELETE') return await deleteBlob(store, name, route.digest);
+      break;
+    case 'uploads':
+      if (method === 'POST') return await beginUpload(store, name, request, query);
+      break;
+    case 'upload':
+      if (method === 'GET') return await uploadStatus(store, name, route.id);
+      if (method === 'PATCH') return await appendUpload(store, name, route.id, request);
+      if (method === 'PUT') return await finishUpload(store, name, route.id, request, query);
+      if (method === 'DELETE') return await cancelUpload(store, name, route.id);
+      break;
+    case 'tags':
+      if (method === 'GET') return await listTags(repositories, name, query);
+      break;
+    case 'referrers':
+      if (method === 'GET') return await listReferrers(repositories, name, route.digest, query);
+      break;
+  }
+  return unsupported(method);
+}
+
+const unsupported = (method: string) => refuse('UNSUPPORTED', `${method} is not for this endpoint`);
+
+/** A damaged manifest on disk, a full disk: the client learns that it failed, the log why. */
+function failure(error: unknown, onError: RegistryOptions['onError']): Answer {
+  onError?.(error);
+  const message = error instanceof BilletError ? error.message : 'the registry failed';
+  return refuse('UNSUPPORTED', message, { status: 500 });
+}
