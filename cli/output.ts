@@ -17,6 +17,13 @@ const NARROWEST = 6;
 export const clean = (text: string): string =>
   text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
 
+/** The same for a text of several lines; tabs stay. */
+export const cleanLines = (text: string): readonly string[] =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t').map(clean).join('\t'));
+
 /** JSON with `json`, else the lines. */
 export function emit(
   io: CommandIo,

@@ -1,25 +1,22 @@
-// A CommandIo for tests: writes into strings, and takes a terminal's width.
+// A CommandIo for tests: writes into strings, and takes a terminal's width. Imported by tests only.
 
 import { Writable } from 'node:stream';
 import { systemClock } from '#shared/clock.ts';
 import type { CommandIo } from './command-io.ts';
 import { runBillet } from './program.ts';
 
-export interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
+export interface TestIo {
+  readonly io: CommandIo;
+  stdout(): string;
+  stderr(): string;
 }
 
-/** Runs `billet` in this process, as on no terminal. */
-export async function billet(
-  args: readonly string[],
-  options: Partial<Pick<CommandIo, 'env' | 'columns' | 'signal'>> = {},
-): Promise<Ran> {
-  const [stdout, stderr] = [sink(), sink()];
-  const code = await runBillet(args, {
-    stdout: stdout.stream,
-    stderr: stderr.stream,
+/** As on no terminal, unless `options` say otherwise. */
+export function testIo(options: Partial<CommandIo> = {}): TestIo {
+  const [out, err] = [sink(), sink()];
+  const io: CommandIo = {
+    stdout: out.stream,
+    stderr: err.stream,
     clock: systemClock,
     colour: false,
     interactive: false,
@@ -27,8 +24,18 @@ export async function billet(
     env: {},
     signal: new AbortController().signal,
     ...options,
-  });
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
+  };
+  return { io, stdout: out.text, stderr: err.text };
+}
+
+/** Runs `billet` in this process. */
+export async function billet(
+  args: readonly string[],
+  options: Partial<CommandIo> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { io, stdout, stderr } = testIo(options);
+  const code = await runBillet(args, io);
+  return { code, stdout: stdout(), stderr: stderr() };
 }
 
 function sink(): { stream: Writable; text(): string } {

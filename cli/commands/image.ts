@@ -1,24 +1,13 @@
 // `billet image push DIR REPOSITORY:TAG`: a boot image into the coordinator's registry.
 
-import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { MEDIA } from '#shared/artifact/oci/media-types.ts';
-import type { Descriptor } from '#shared/artifact/oci/schema.ts';
-import type { ArtifactTarget } from '#shared/artifact/oci/source.ts';
 import type { BootImage } from '#shared/schema/desired.ts';
-import {
-  type BootFiles,
-  bootManifest,
-  EMPTY_DESCRIPTOR,
-  EMPTY_JSON,
-  readBootImage,
-} from '../artifact/boot-artifact.ts';
+import { readBootImage } from '../artifact/boot-artifact.ts';
 import { BOOT_FILES, readBootFiles } from '../artifact/boot-files.ts';
 import { parseLocalReference } from '../artifact/local-reference.ts';
+import { pushBootImage } from '../artifact/push-boot-image.ts';
 import type { CommandIo } from '../command-io.ts';
-import { bytes, emit, listing } from '../output.ts';
-import { startProgress } from '../progress.ts';
+import { emit, listing } from '../output.ts';
 import { openRepository } from '../registry.ts';
 import { type RemoteOptions, withCoordinator, withExamples, withRemoteOptions } from '../remote.ts';
 
@@ -50,43 +39,6 @@ export function imageCommand(io: CommandIo): Command {
     'billet image push build/boot boot:serial --command-line "console=ttyS0,115200"',
   );
   return command;
-}
-
-async function pushBootImage(
-  io: CommandIo,
-  target: ArtifactTarget,
-  dir: string,
-  files: BootFiles,
-  tag: string,
-): Promise<void> {
-  await target.putBlob(EMPTY_DESCRIPTOR, async function* () {
-    yield EMPTY_JSON;
-  });
-  for (const [name, descriptor] of [
-    [BOOT_FILES.kernel, files.kernel],
-    [BOOT_FILES.initramfs, files.initramfs],
-  ] as const)
-    await pushFile(io, target, join(dir, name), name, descriptor);
-  await target.putManifest(bootManifest(files), MEDIA.manifest, tag);
-}
-
-async function pushFile(
-  io: CommandIo,
-  target: ArtifactTarget,
-  file: string,
-  name: string,
-  descriptor: Descriptor,
-): Promise<void> {
-  if (await target.hasBlob(descriptor.digest)) {
-    io.stderr.write(`${name}: is there already\n`);
-    return;
-  }
-  const progress = startProgress(io, name, descriptor.size);
-  await target.putBlob(descriptor, () => createReadStream(file), {
-    onProgress: (done) => progress.update(done),
-    signal: io.signal,
-  });
-  progress.end(`${name}: ${bytes(descriptor.size)} pushed`);
 }
 
 const imageLines = (image: BootImage, tag: string, width: number) => [

@@ -8,7 +8,7 @@ import { routes } from '#shared/routes/table.ts';
 import { TaskSpec } from '#shared/schema/task.ts';
 import { assertSucceeded, awaitTask } from '../await-task.ts';
 import type { CommandIo } from '../command-io.ts';
-import { emit } from '../output.ts';
+import { cleanLines, emit } from '../output.ts';
 import {
   parseArgument,
   type RemoteOptions,
@@ -97,7 +97,7 @@ function wire<O>(command: Command, io: CommandIo, specOf: (options: O) => unknow
       const task = options.wait === true ? await awaitTask(io, coordinator, made, timeoutMs) : made;
       emit(io, options.json === true, task, () => [
         ...taskLines(task, io.columns),
-        ...(task.result?.output ? ['', task.result.output.trimEnd()] : []),
+        ...(task.result?.output ? ['', ...cleanLines(task.result.output)] : []),
       ]);
       if (options.wait === true) assertSucceeded(task);
     });
