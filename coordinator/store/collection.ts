@@ -65,11 +65,12 @@ export function collection<T>(store: Store, options: CollectionOptions<T>) {
     return entry && found(entry);
   }
 
-  /** One page. `after` and `next` are ids. */
-  async function list(page: ListOptions = {}) {
-    const { after, ...rest } = page;
+  /** One page. `after` and `next` are ids; `under` is what the ids start with. */
+  async function list(page: ListOptions & { readonly under?: string } = {}) {
+    const { after, under = '', ...rest } = page;
     const from = after === undefined ? {} : { after: key(after) };
-    const { entries, revision, next } = await store.list(`${prefix}/`, { ...rest, ...from });
+    const range = `${prefix}/${under}`;
+    const { entries, revision, next } = await store.list(range, { ...rest, ...from });
     return {
       items: entries.map(found),
       revision,
@@ -85,12 +86,12 @@ export function collection<T>(store: Store, options: CollectionOptions<T>) {
     get,
     list,
 
-    /** Every record, in the order of ids, all as of one revision. */
-    async *all(): AsyncGenerator<Found<T>> {
-      let page = await list();
+    /** Every record (whose id starts with `under`), in the order of ids, all as of one revision. */
+    async *all(under = ''): AsyncGenerator<Found<T>> {
+      let page = await list({ under });
       yield* page.items;
       while (page.next !== null) {
-        page = await list({ after: page.next, revision: page.revision });
+        page = await list({ under, after: page.next, revision: page.revision });
         yield* page.items;
       }
     },
