@@ -1,0 +1,132 @@
+// Decides what has to be done; never acts. Same inputs, same steps.
+
+import type { Digest } from '#shared/digest.ts';
+import type { Desired } from '#shared/schema/desired.ts';
+import type { ModuleRef } from '#shared/schema/module.ts';
+import type { Settings } from '#shared/schema/settings.ts';
+import type { ModuleSettings, Step } from './steps.ts';
+import type { AttachedService, Observed, SystemSet, Wanted } from './world.ts';
+
+/** Steps that turn `observed` into `wanted`, in run order. Empty means converged. */
+export function plan(wanted: Wanted, observed: Observed): Step[] {
+  const { desired } = wanted;
+  const services = desired.modules.filter(({ kind }) => kind === 'service');
+  const attached = new Map(observed.services.map((each) => [each.module.name, each]));
+  const sameImage = (module: ModuleRef) => attached.get(module.name)?.module.image === module.image;
+  const settingsOf = (module: ModuleRef): ModuleSettings =>
+    desired.settings.modules?.[module.name] ?? {};
+
+  const wantedNames = new Set(services.map(({ name }) => name));
+  const unwanted = observed.services.filter(({ module }) => !wantedNames.has(module.name));
+  const replaced = services
+    .filter((module) => attached.has(module.name) && !sameImage(module))
+    .map(({ name }) => name);
+  const fresh = services.filter((module) => !sameImage(module));
+  const changed = services.filter(
+    (module) =>
+      sameImage(module) && !isCurrent(attached.get(module.name), module, settingsOf(module)),
+  );
+
+  const steps: Step[] = [
+    // Everything is here and verified before anything stops: a failed download costs no uptime.
+    ...missingModules(desired, observed).map((module): Step => ({ kind: 'pull-module', module })),
+    ...systemSteps(desired, observed),
+    ...settingsSteps(desired, observed),
+    ...[...unwanted.map(({ module }) => module.name), ...replaced].map(
+      (name): Step => ({ kind: 'detach-service', name }),
+    ),
+    ...fresh.map(
+      (module): Step => ({ kind: 'attach-service', module, settings: settingsOf(module) }),
+    ),
+    ...changed.map(
+      (module): Step => ({ kind: 'reattach-service', module, settings: settingsOf(module) }),
+    ),
+  ];
+  return steps.length > 0 || !wanted.settled ? steps : garbageSteps(wanted, observed);
+}
+
+/** A text that is equal for equal settings, whatever the order of their keys. */
+export function settingsKey(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(settingsKey).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  const fields = entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([key, each]) => `${JSON.stringify(key)}:${settingsKey(each)}`).join(',')}}`;
+}
+
+/** What the agent itself applies; the part of each module goes to its services. */
+export function nodeSettings({ modules: _, ...rest }: Settings): Settings {
+  return rest;
+}
+
+export function systemSetOf(desired: Desired): SystemSet {
+  const system = desired.modules.filter(({ kind }) => kind === 'system');
+  return {
+    bootImage: desired.bootImage?.manifest ?? null,
+    manifests: system.map(({ manifest }) => manifest).sort(),
+  };
+}
+
+/** A wanted boot image of null leaves the choice to whoever boots the machine. */
+export function sameSystem(wanted: SystemSet, other: SystemSet | null): boolean {
+  return (
+    other !== null &&
+    (wanted.bootImage === null || wanted.bootImage === other.bootImage) &&
+    settingsKey(wanted.manifests) === settingsKey([...other.manifests].sort())
+  );
+}
+
+/** Outside of a system image only services can be run, so only they are pulled. */
+function missingModules(desired: Desired, observed: Observed): ModuleRef[] {
+  const held = new Set(observed.held);
+  const usable = desired.modules.filter(
+    ({ kind }) => kind === 'service' || observed.booted !== null,
+  );
+  return usable.filter(({ manifest }) => !held.has(manifest));
+}
+
+function systemSteps(desired: Desired, { booted, staged }: Observed): Step[] {
+  if (booted === null) return [];
+  const set = systemSetOf(desired);
+  if (sameSystem(set, booted)) return staged === null ? [] : [{ kind: 'unstage-system' }];
+  if (sameSystem(set, staged) && staged?.generation === desired.generation) return [];
+  return [
+    {
+      kind: 'stage-system',
+      generation: desired.generation,
+      modules: desired.modules.filter(({ kind }) => kind === 'system'),
+      bootImage: set.bootImage,
+      kernelRelease: desired.bootImage?.kernelRelease ?? null,
+      expected: desired.systemImage,
+    },
+  ];
+}
+
+function settingsSteps(desired: Desired, observed: Observed): Step[] {
+  const settings = nodeSettings(desired.settings);
+  return settingsKey(settings) === observed.settings ? [] : [{ kind: 'write-settings', settings }];
+}
+
+function isCurrent(
+  attached: AttachedService | undefined,
+  module: ModuleRef,
+  settings: ModuleSettings,
+): boolean {
+  return (
+    attached?.healthy === true &&
+    attached.module.manifest === module.manifest &&
+    attached.settings === settingsKey(settings)
+  );
+}
+
+function garbageSteps({ desired, keep }: Wanted, observed: Observed): Step[] {
+  const kept = new Set<Digest>([
+    ...desired.modules.map(({ manifest }) => manifest),
+    ...keep,
+    ...observed.services.map(({ module }) => module.manifest),
+    ...(observed.booted?.manifests ?? []),
+    ...(observed.staged?.manifests ?? []),
+  ]);
+  const garbage = observed.held.some((manifest) => !kept.has(manifest));
+  return garbage ? [{ kind: 'collect-garbage', keep: [...kept].sort() }] : [];
+}
