@@ -86,55 +86,59 @@ async function answerTo(
   query: URLSearchParams,
   { role }: RegistryContext,
 ): Promise<Answer> {
+  const { repositories } = store;
   const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
-  if (route.kind === 'invalid') return refuse(route.code, route.message);
   if (method !== 'GET' && role !== 'write')
     return refuse('DENIED', 'this credential may only pull');
-  const { repositories } = store;
-  if (route.kind === 'ping' && method === 'GET') return { status: 200, ...json({}) };
-  if (route.kind === 'catalog' && method === 'GET')
-    return await listRepositories(repositories, query);
-  if (route.kind === 'ping' || route.kind === 'catalog') return unsupported(method);
-  return await endpoint(store, route, method, request, query);
+  switch (route.kind) {
+    case 'invalid':
+      return refuse(route.code, route.message);
+    case 'ping':
+      if (method === 'GET') return { status: 200, ...json({}) };
+      break;
+    case 'catalog':
+      if (method === 'GET') return await listRepositories(repositories, query);
+      break;
+    case 'manifest':
+      if (method === 'GET')
+        return await getManifest(repositories, route.name, route.reference, request);
+      if (method === 'PUT')
+        return await putManifest(repositories, route.name, route.reference, request);
+      if (method === 'DELETE')
+        return await deleteManifest(repositories, route.name, route.reference);
+      break;
+    case 'blob':
+      if (method === 'GET') return await getBlob(store, route.name, route.digest);
+      if (method === 'DELETE') return await deleteBlob(store, route.name, route.digest);
+      break;
+    case 'uploads':
+      if (method === 'POST') return await beginUpload(store, route.name, request, query);
+      break;
+    case 'upload':
+      return await answerToUpload(store, route.name, route.id, method, request, query);
+    case 'tags':
+      if (method === 'GET') return await listTags(repositories, route.name, query);
+      break;
+    case 'referrers':
+      if (method === 'GET')
+        return await listReferrers(repositories, route.name, route.digest, query);
+      break;
+  }
+  return unsupported(method);
 }
 
-type Resource = Exclude<RegistryRoute, { kind: 'invalid' | 'ping' | 'catalog' }>;
-
-async function endpoint(
+async function answerToUpload(
   store: BlobStore,
-  route: Resource,
+  name: string,
+  id: string,
   method: string,
   request: IncomingMessage,
   query: URLSearchParams,
 ): Promise<Answer> {
-  const { repositories } = store;
-  const { name } = route;
-  switch (route.kind) {
-    case 'manifest':
-      if (method === 'GET') return await getManifest(repositories, name, route.reference, request);
-      if (method === 'PUT') return await putManifest(repositories, name, route.reference, request);
-      if (method === 'DELETE') return await deleteManifest(repositories, name, route.reference);
-      break;
-    case 'blob':
-      if (method === 'GET') return await getBlob(store, name, route.digest);
-      if (method === 'DELETE') return await deleteBlob(store, name, route.digest);
-      break;
-    case 'uploads':
-      if (method === 'POST') return await beginUpload(store, name, request, query);
-      break;
-    case 'upload':
-      if (method === 'GET') return await uploadStatus(store, name, route.id);
-      if (method === 'PATCH') return await appendUpload(store, name, route.id, request);
-      if (method === 'PUT') return await finishUpload(store, name, route.id, request, query);
-      if (method === 'DELETE') return await cancelUpload(store, name, route.id);
-      break;
-    case 'tags':
-      if (method === 'GET') return await listTags(repositories, name, query);
-      break;
-    case 'referrers':
-      if (method === 'GET') return await listReferrers(repositories, name, route.digest, query);
-      break;
-  }
+  if (method === 'GET') return await uploadStatus(store, name, id);
+  if (method === 'PATCH') return await appendUpload(store, name, id, request);
+  if (method === 'PUT') return await finishUpload(store, name, id, request, query);
+  if (method === 'DELETE') return await cancelUpload(store, name, id);
   return unsupported(method);
 }
 
