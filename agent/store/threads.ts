@@ -1,0 +1,95 @@
+// The threads of the object store: starts them, asks them, stops them. Sealing and hashing keep a
+// processor busy, so that they run beside download and decompression instead of between them.
+
+import { Worker } from 'node:worker_threads';
+import { BilletError, CODES, type Code } from '#shared/errors.ts';
+import type { Answer, Fault, Replies, Request, WorkerData } from './messages.ts';
+
+export interface ObjectThreads {
+  readonly count: number;
+  /** Requests to one thread are served in order. Throws what the thread threw. */
+  ask<R extends Request>(thread: number, request: R): Promise<Replies[R['kind']]>;
+  close(): Promise<void>;
+}
+
+interface Pending {
+  readonly resolve: (reply: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** From source a thread has its own entry; in a bundle it starts from the one file there is. */
+const ENTRY = import.meta.url.endsWith('/agent/store/threads.ts')
+  ? new URL('./worker-main.ts', import.meta.url)
+  : new URL(import.meta.url);
+
+export function startThreads(data: Omit<WorkerData, 'role'>, count: number): ObjectThreads {
+  const threads = Array.from({ length: count }, () => startThread(data));
+  return {
+    count,
+    ask: (thread, request) => {
+      const chosen = threads[thread];
+      if (chosen === undefined) throw new RangeError(`no thread ${thread}`);
+      return chosen.ask(request);
+    },
+    close: async () => {
+      await Promise.all(threads.map((thread) => thread.close()));
+    },
+  };
+}
+
+function startThread(data: Omit<WorkerData, 'role'>) {
+  const workerData: WorkerData = { role: 'billet-object-thread', ...data };
+  const worker = new Worker(ENTRY, { workerData, name: 'objects' });
+  const pending = new Map<number, Pending>();
+  let next = 0;
+  let ended: Error | null = null;
+
+  const fail = (error: Error): void => {
+    ended ??= error;
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+    worker.unref();
+  };
+  worker.on('message', (answer: Answer) => {
+    const waiting = pending.get(answer.id);
+    pending.delete(answer.id);
+    // Idle threads must not keep the process alive.
+    if (pending.size === 0) worker.unref();
+    if ('fault' in answer) waiting?.reject(errorOf(answer.fault));
+    else waiting?.resolve(answer.reply as never);
+  });
+  worker.on('error', (cause) => fail(stopped(`failed: ${String(cause)}`, cause)));
+  worker.on('exit', (code) => fail(stopped(`ended with ${code}`)));
+  worker.unref();
+
+  return {
+    ask<R extends Request>(request: R): Promise<Replies[R['kind']]> {
+      if (ended !== null) return Promise.reject(ended);
+      const id = next++;
+      worker.ref();
+      return new Promise((resolve, reject) => {
+        pending.set(id, { resolve, reject });
+        worker.postMessage({ id, request }, transferred(request));
+      });
+    },
+    async close() {
+      await worker.terminate();
+    },
+  };
+}
+
+/** A slab changes hands; it is not copied. */
+const transferred = (request: Request): ArrayBuffer[] =>
+  request.kind === 'write' ? [request.buffer] : [];
+
+function errorOf({ code, message, hint, details }: Fault): Error {
+  const known = code !== null && Object.hasOwn(CODES, code) ? (code as Code) : 'INTERNAL';
+  return new BilletError(known, message, { hint, details });
+}
+
+function stopped(why: string, cause?: unknown): BilletError {
+  return new BilletError('INTERNAL', `a thread of the object store ${why}`, {
+    hint: 'this is a defect in Billet: please report it',
+    cause,
+  });
+}

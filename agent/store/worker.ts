@@ -1,0 +1,62 @@
+// One thread of the object store: takes requests, answers each. Started by threads.ts only.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { z } from 'zod';
+import { BilletError } from '#shared/errors.ts';
+import { openLibc } from '../drivers/libc.ts';
+import { fileVerity } from '../drivers/verity.ts';
+import type { Answer, Fault, Replies, Request } from './messages.ts';
+import { type ObjectStoreThread, objectStoreThread } from './object-writer.ts';
+
+const Data = z.object({
+  role: z.literal('billet-object-thread'),
+  dir: z.string(),
+  verity: z.boolean(),
+});
+
+/**
+ * True when this thread is one of the object store's, and then it serves it. A bundle's main calls
+ * this first and does nothing else on true: threads are started from the same file.
+ */
+export function runWorker(): boolean {
+  const data = Data.safeParse(workerData);
+  if (!data.success || parentPort === null) return false;
+  const port = parentPort;
+  const { dir, verity } = data.data;
+  const thread = objectStoreThread({ dir, verity: verity ? fileVerity(openLibc()) : null });
+  port.on('message', ({ id, request }: { id: number; request: Request }) => {
+    const answer = answerTo(id, request, thread);
+    const buffers = 'reply' in answer && request.kind === 'write' ? [request.buffer] : [];
+    port.postMessage(answer, buffers);
+  });
+  return true;
+}
+
+function answerTo(id: number, request: Request, thread: ObjectStoreThread): Answer {
+  try {
+    return { id, reply: reply(request, thread) };
+  } catch (error) {
+    return { id, fault: faultOf(error) };
+  }
+}
+
+function reply(request: Request, thread: ObjectStoreThread): Replies[Request['kind']] {
+  switch (request.kind) {
+    case 'write':
+      return thread.write(request);
+    case 'check':
+      return thread.check(request.objects);
+    case 'drop':
+      thread.drop(request.ingest);
+      return null;
+  }
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof BilletError) {
+    const { code, message, hint, details } = error;
+    return { code, message, hint, details };
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: null, message, hint: 'this is a defect in Billet: please report it', details: {} };
+}
