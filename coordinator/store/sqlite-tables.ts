@@ -17,8 +17,6 @@ export interface Range {
   readonly after: string;
 }
 
-export type Tables = ReturnType<typeof sqliteTables>;
-
 export function sqliteTables(db: DatabaseSync) {
   const newest = db.prepare('SELECT id FROM entries WHERE key = ?');
   const insert = db.prepare('INSERT INTO versions (id, key, value, previous) VALUES (?, ?, ?, ?)');

@@ -8,10 +8,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { storeContract } from './contract.ts';
 import { put } from './contract-fixture.ts';
 import { sqliteStore } from './sqlite.ts';
 import { IN_MEMORY } from './sqlite-file.ts';
+
+const CRASH_CHILD = fileURLToPath(import.meta.resolve('./crash-child.ts'));
 
 async function withFile(work: (path: string) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'billet-store-'));
@@ -58,7 +61,7 @@ test('the file and what SQLite puts beside it are for the owner only', () =>
 test('a file that is open is refused to a second coordinator', () =>
   withFile(async (path) => {
     const store = sqliteStore({ path });
-    const child = spawn(process.execPath, [`${import.meta.dirname}/crash-child.ts`, path]);
+    const child = spawn(process.execPath, [CRASH_CHILD, path]);
     let said = '';
     child.stderr.on('data', (chunk) => {
       said += chunk;
@@ -117,7 +120,7 @@ test('a process killed in the middle of commits loses none that it acknowledged'
 
 /** Keys and values that the child said were durable before it was killed. */
 async function killedAfter(path: string, count: number): Promise<Map<string, string>> {
-  const child = spawn(process.execPath, [`${import.meta.dirname}/crash-child.ts`, path], {
+  const child = spawn(process.execPath, [CRASH_CHILD, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const acknowledged = new Map<string, string>();
