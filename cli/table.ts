@@ -51,9 +51,19 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/certificate.ts')).certificateCommand(io),
   },
   {
+    name: 'module',
+    summary: 'make, seal, sign, verify, inspect and push modules',
+    load: async (io) => (await import('./commands/module.ts')).moduleCommand(io),
+  },
+  {
     name: 'image',
     summary: 'push a boot image: kernel and initramfs',
     load: async (io) => (await import('./commands/image.ts')).imageCommand(io),
+  },
+  {
+    name: 'composefs',
+    summary: 'digest, image and dump of a file tree, to compare with other tools',
+    load: async (io) => (await import('./commands/composefs.ts')).composefsCommand(io),
   },
   {
     name: 'version',
