@@ -22,7 +22,8 @@ const BAR_COLUMNS = 24;
 const PLAIN_REPORT_MS = 10_000;
 
 export function terminalView(io: CommandIo): View {
-  const paint = (code: string, text: string) => (io.colour ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const paint = (code: string, text: string) =>
+    io.colour ? `\u001b[${code}m${text}\u001b[0m` : text;
   const start = io.clock.monotonic();
   let current: { text: string; progress: Progress | null; since: number } | null = null;
   let plainReportAt = start;
@@ -42,7 +43,9 @@ export function terminalView(io: CommandIo): View {
     if (!io.interactive) {
       if (now - plainReportAt < PLAIN_REPORT_MS) return;
       plainReportAt = now;
-      const share = progress ? ` (${megabytes(progress.doneBytes)} of ${megabytes(progress.totalBytes)})` : '';
+      const share = progress
+        ? ` (${megabytes(progress.doneBytes)} of ${megabytes(progress.totalBytes)})`
+        : '';
       io.stdout.write(`  … ${clean(text)}${share}, ${seconds}\n`);
       return;
     }

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Run by busybox uevent for each event of the kernel: loads the driver of a device that appeared.
+set -eu
+if [ "${ACTION:-}" = add ] && [ -n "${MODALIAS:-}" ]; then
+  exec modprobe -bq "$MODALIAS"
+fi
