@@ -27,7 +27,7 @@ export function withGeneratedParts(page: string): string {
 function routeTable(): string {
   return markdownTable(
     ['method', 'path', 'caller', 'what it does', 'reply'],
-    Object.values(routes).map((route: Route) => [
+    sortedRoutes().map((route) => [
       route.method,
       `\`${route.path}\``,
       route.caller,
@@ -36,6 +36,11 @@ function routeTable(): string {
     ]),
   );
 }
+
+const sortedRoutes = (): readonly Route[] =>
+  Object.values<Route>(routes).sort((a, b) =>
+    `${a.path} ${a.method}` < `${b.path} ${b.method}` ? -1 : 1,
+  );
 
 const FORMS = { events: 'server-sent events', socket: 'WebSocket', text: 'text' } as const;
 

@@ -28,7 +28,7 @@ export async function enrollNode(
   const { token, ...rest } = identity;
   if (token === undefined)
     throw new BilletError('IDENTITY_MISSING', `${identity.instance} has no token to enroll with`, {
-      hint: `make one: billet token create --instance ${identity.instance}`,
+      hint: `make one: billet token create ${identity.instance}`,
     });
   const csr = createCsr(key, identity.instance);
   const body = { instance: identity.instance, token, csr, facts };
