@@ -1,0 +1,127 @@
+// The command line of a QEMU machine (qemu-system-x86_64(1)). Pure. Secrets never stand on it: fw_cfg
+// entries and SMBIOS strings are given by file.
+
+import { BilletError } from '#shared/errors.ts';
+
+export type Accelerator = 'kvm' | 'tcg';
+
+export interface QemuDisk {
+  /** Absolute path of an image. */
+  readonly path: string;
+  readonly format: 'raw' | 'qcow2';
+  /** Seen by the guest as /dev/disk/by-id/virtio-<serial>; at most 20 characters. */
+  readonly serial: string;
+}
+
+export interface QemuSpec {
+  readonly name: string;
+  readonly accelerator: Accelerator;
+  readonly memoryMib: number;
+  readonly cpus: number;
+  readonly uuid: string;
+  readonly mac: string;
+  /** PCI model of the network card. */
+  readonly nic?: 'virtio-net-pci' | 'e1000' | 'e1000e' | 'igb';
+  readonly disks?: readonly QemuDisk[];
+  /** Network boot: URL of an iPXE script, in the guest's view (the host is 10.0.2.2). */
+  readonly bootUrl?: string;
+  /** Direct kernel boot. */
+  readonly direct?: {
+    readonly kernel: string;
+    readonly initramfs: string;
+    readonly commandLine: string;
+  };
+  /** Ports of the guest reached on the host's loopback. */
+  readonly forward?: readonly { readonly hostPort: number; readonly guestPort: number }[];
+  /** fw_cfg items: name below opt/, file with the content. */
+  readonly fwCfg?: readonly { readonly name: string; readonly path: string }[];
+  /** File with one SMBIOS type 11 string. */
+  readonly oemStringPath?: string;
+}
+
+export interface QemuPaths {
+  /** UNIX sockets, at most 107 bytes each (unix(7)). */
+  readonly qmp: string;
+  readonly serial: string;
+}
+
+/** Throws ARGUMENT_INVALID for what QEMU's option syntax cannot carry. */
+export function qemuArguments(spec: QemuSpec, paths: QemuPaths): string[] {
+  const { disks = [], forward = [], fwCfg = [] } = spec;
+  const network = [
+    'user,id=net0',
+    ...(spec.bootUrl ? [`bootfile=${option(spec.bootUrl)}`] : []),
+    ...forward.map(({ hostPort, guestPort }) => `hostfwd=tcp:127.0.0.1:${hostPort}-:${guestPort}`),
+  ].join(',');
+  const acceleration =
+    spec.accelerator === 'kvm'
+      ? ['-accel', 'kvm', '-cpu', 'host']
+      : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
+  return [
+    '-name',
+    option(spec.name),
+    '-machine',
+    'q35,usb=off,vmport=off',
+    ...acceleration,
+    '-m',
+    `${spec.memoryMib}M`,
+    '-smp',
+    String(spec.cpus),
+    '-uuid',
+    option(spec.uuid),
+    '-nodefaults',
+    '-no-user-config',
+    '-display',
+    'none',
+    '-vga',
+    'none',
+    '-chardev',
+    `socket,id=serial0,path=${option(paths.serial)},server=on,wait=on`,
+    '-serial',
+    'chardev:serial0',
+    '-chardev',
+    `socket,id=qmp0,path=${option(paths.qmp)},server=on,wait=off`,
+    '-mon',
+    'chardev=qmp0,mode=control',
+    '-device',
+    'virtio-rng-pci',
+    '-netdev',
+    network,
+    '-device',
+    `${spec.nic ?? 'virtio-net-pci'},netdev=net0,mac=${option(spec.mac)}${spec.bootUrl ? ',bootindex=1' : ''}`,
+    ...disks.flatMap(({ path, format, serial }, i) => [
+      '-drive',
+      `if=none,id=disk${i},file=${option(path)},format=${format},cache=writeback,discard=unmap`,
+      '-device',
+      `virtio-blk-pci,drive=disk${i},serial=${option(serial)}`,
+    ]),
+    ...(spec.direct
+      ? [
+          '-kernel',
+          spec.direct.kernel,
+          '-initrd',
+          spec.direct.initramfs,
+          '-append',
+          spec.direct.commandLine,
+        ]
+      : []),
+    ...fwCfg.flatMap(({ name, path }) => [
+      '-fw_cfg',
+      `name=opt/${option(name)},file=${option(path)}`,
+    ]),
+    ...(spec.oemStringPath ? ['-smbios', `type=11,path=${option(spec.oemStringPath)}`] : []),
+  ];
+}
+
+/** QEMU splits options at commas, and `,,` is a comma. */
+function option(text: string): string {
+  if (/[\0\n]/.test(text))
+    throw new BilletError(
+      'ARGUMENT_INVALID',
+      `QEMU takes no line breaks in ${JSON.stringify(text)}`,
+      {
+        hint: 'use a path without control characters',
+      },
+    );
+  return text.replaceAll(',', ',,');
+}
