@@ -2,12 +2,11 @@
 // again with backoff until it works. An expired certificate is renewed too; the coordinator decides.
 
 import { X509Certificate } from 'node:crypto';
+import { renewAt } from '#shared/certificate.ts';
 import type { Clock } from '#shared/clock.ts';
 import { backoffMs } from '../link/backoff.ts';
 import type { Credentials } from './credentials.ts';
 
-/** Of the certificate's whole life; the design's figure. */
-const RENEW_AFTER = 2 / 3;
 /** Spread over a twentieth of the life, so that a fleet that enrolled together renews apart. */
 const JITTER = 1 / 20;
 /** The wall clock may jump, so nothing sleeps longer than this. */
@@ -17,9 +16,8 @@ const RETRY = { baseMs: 30_000, capMs: 3_600_000 };
 /** Unix milliseconds at which a certificate is due. `spread` is 0 to 1. */
 export function renewalDueAt(certificatePem: string, spread: number): number {
   const { validFromDate, validToDate } = new X509Certificate(certificatePem);
-  const from = validFromDate.getTime();
-  const life = validToDate.getTime() - from;
-  return Math.floor(from + life * (RENEW_AFTER + JITTER * spread));
+  const [from, to] = [validFromDate.getTime(), validToDate.getTime()];
+  return renewAt(from, to) + Math.floor((to - from) * JITTER * spread);
 }
 
 export interface RenewalDeps {

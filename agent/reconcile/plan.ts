@@ -67,11 +67,13 @@ export function systemSetOf(desired: Desired): SystemSet {
   };
 }
 
-/** A wanted boot image of null leaves the choice to whoever boots the machine. */
+/** A boot image of null leaves the choice to whoever boots the machine, or is not known. */
 export function sameSystem(wanted: SystemSet, other: SystemSet | null): boolean {
   return (
     other !== null &&
-    (wanted.bootImage === null || wanted.bootImage === other.bootImage) &&
+    (wanted.bootImage === null ||
+      other.bootImage === null ||
+      wanted.bootImage === other.bootImage) &&
     settingsKey(wanted.manifests) === settingsKey([...other.manifests].sort())
   );
 }
@@ -103,6 +105,8 @@ function systemSteps(desired: Desired, { booted, staged }: Observed): Step[] {
 }
 
 function settingsSteps(desired: Desired, observed: Observed): Step[] {
+  // The settings of a system that is not Billet's are its owner's.
+  if (observed.booted === null) return [];
   const settings = nodeSettings(desired.settings);
   return settingsKey(settings) === observed.settings ? [] : [{ kind: 'write-settings', settings }];
 }
@@ -120,13 +124,15 @@ function isCurrent(
 }
 
 function garbageSteps({ desired, keep }: Wanted, observed: Observed): Step[] {
-  const kept = new Set<Digest>([
-    ...desired.modules.map(({ manifest }) => manifest),
-    ...keep,
-    ...observed.services.map(({ module }) => module.manifest),
-    ...(observed.booted?.manifests ?? []),
-    ...(observed.staged?.manifests ?? []),
+  const { booted, staged, stored } = observed;
+  const refs = [...desired.modules, ...keep, ...observed.services.map(({ module }) => module)];
+  const modules = new Set<Digest>([
+    ...refs.map(({ manifest }) => manifest),
+    ...(booted?.manifests ?? []),
+    ...(staged?.manifests ?? []),
   ]);
-  const garbage = observed.held.some((manifest) => !kept.has(manifest));
-  return garbage ? [{ kind: 'collect-garbage', keep: [...kept].sort() }] : [];
+  if (stored.every((manifest) => modules.has(manifest))) return [];
+  const system = [booted, staged].flatMap((each) => each?.systemImage ?? []);
+  const images = new Set([...refs.map(({ image }) => image), ...system]);
+  return [{ kind: 'collect-garbage', modules: [...modules].sort(), images: [...images].sort() }];
 }

@@ -39,7 +39,12 @@ export const Step = z.discriminatedUnion('kind', [
     settings: ModuleSettings,
   }),
   /** Remove modules that no generation worth keeping names. */
-  z.object({ kind: z.literal('collect-garbage'), keep: z.array(Digest) }),
+  z.object({
+    kind: z.literal('collect-garbage'),
+    /** Manifests that stay, and images that stay. */
+    modules: z.array(Digest),
+    images: z.array(Digest),
+  }),
 ]);
 export type Step = z.infer<typeof Step>;
 

@@ -3,7 +3,7 @@
 
 import type { Digest } from '#shared/digest.ts';
 import type { Desired } from '#shared/schema/desired.ts';
-import type { ModuleName, ModuleRef } from '#shared/schema/module.ts';
+import type { ModuleRef } from '#shared/schema/module.ts';
 
 /** The kernel and the system modules behind a root. Equal ones boot into the same system. */
 export interface SystemSet {
@@ -21,25 +21,24 @@ export interface AttachedService {
 }
 
 export interface Observed {
-  /** Manifests of the modules that are whole in the store. */
+  /** Manifests of wanted modules that are in the store whole and verified. */
   readonly held: readonly Digest[];
+  /** Every manifest in the store. */
+  readonly stored: readonly Digest[];
   readonly services: readonly AttachedService[];
   /** Null where the root is not Billet's: system modules are then out of reach. */
-  readonly booted: SystemSet | null;
-  readonly staged: (SystemSet & { readonly generation: number }) | null;
+  readonly booted: (SystemSet & { readonly systemImage: Digest }) | null;
+  readonly staged:
+    | (SystemSet & { readonly systemImage: Digest; readonly generation: number })
+    | null;
   /** `settingsKey` of the node's settings as written last; null before the first time. */
   readonly settings: string | null;
 }
 
 export interface Wanted {
   readonly desired: Desired;
-  /** Manifests of other generations that are kept: last good, and what is still to be judged. */
-  readonly keep: readonly Digest[];
+  /** Modules of other generations that are kept: the last good one's. */
+  readonly keep: readonly ModuleRef[];
   /** Whether the wanted generation is good, so that what it replaced may go. */
   readonly settled: boolean;
 }
-
-/** Where the coordinator sent a system image or modules that this node cannot take up. */
-export const isManaged = ({ booted }: Observed): boolean => booted !== null;
-
-export type ServiceName = ModuleName;

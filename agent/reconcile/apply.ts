@@ -1,0 +1,105 @@
+// Acts; never decides. One step at a time, each journaled before it runs, so that a crash resumes.
+
+import { BilletError } from '#shared/errors.ts';
+import type { Journal } from './journal.ts';
+import { nodeSettings, settingsKey } from './plan.ts';
+import type { ReconcilePorts } from './ports.ts';
+import type { Services } from './services.ts';
+import type { StateFiles } from './state.ts';
+import type { Step } from './steps.ts';
+
+export interface ApplyDeps {
+  readonly ports: Pick<ReconcilePorts, 'modules' | 'settings'>;
+  readonly services: Services;
+  readonly state: StateFiles;
+  readonly journal: Journal;
+  /** After each step that worked. */
+  readonly onDone: (step: Step) => void;
+}
+
+export interface FailedStep {
+  readonly step: Step;
+  readonly error: BilletError;
+}
+
+/** Stops at the first step that fails, and returns it; null when all are done. */
+export async function apply(
+  generation: number,
+  steps: readonly Step[],
+  deps: ApplyDeps,
+  signal: AbortSignal,
+): Promise<FailedStep | null> {
+  for (const step of steps) {
+    signal.throwIfAborted();
+    await deps.journal.begin(generation, step);
+    try {
+      await run(step, deps, signal);
+    } catch (error) {
+      // A stop in the middle of a step leaves it open: the next start clears it away.
+      signal.throwIfAborted();
+      const failure = asBilletError(error);
+      await deps.journal.failed(failure.code);
+      return { step, error: failure };
+    }
+    await deps.journal.done();
+    deps.onDone(step);
+  }
+  return null;
+}
+
+// No default: a new kind of step does not compile until it is handled here.
+function run(step: Step, deps: ApplyDeps, signal: AbortSignal): Promise<void> {
+  const { ports, services, state } = deps;
+  switch (step.kind) {
+    case 'pull-module':
+      return ports.modules.pull(step.module, signal);
+    case 'stage-system':
+      return stage(step, deps, signal);
+    case 'unstage-system':
+      return state.updateRun({ staged: null });
+    case 'write-settings':
+      return writeSettings(step.settings, deps, signal);
+    case 'detach-service':
+      return services.detach(step.name, signal);
+    case 'attach-service':
+    case 'reattach-service':
+      return services.attach(step.module, step.settings, signal);
+    case 'collect-garbage':
+      return ports.modules.collect(step);
+  }
+}
+
+async function stage(
+  step: Extract<Step, { kind: 'stage-system' }>,
+  { ports, state }: ApplyDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { generation, modules, bootImage, kernelRelease, expected } = step;
+  const systemImage = await ports.modules.compose({ modules, kernelRelease }, signal);
+  if (expected !== null && expected !== systemImage)
+    throw new BilletError(
+      'DIGEST_MISMATCH',
+      `the system image is ${systemImage}, the coordinator computed ${expected}`,
+      { hint: 'compare the versions of agent and coordinator', details: { expected, systemImage } },
+    );
+  const manifests = modules.map(({ manifest }) => manifest).sort();
+  await state.updateRun({ staged: { generation, systemImage, bootImage, manifests } });
+}
+
+async function writeSettings(
+  settings: Extract<Step, { kind: 'write-settings' }>['settings'],
+  { ports, state }: ApplyDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  await ports.settings.apply(settings, signal);
+  await state.updateRun({ settings: settingsKey(nodeSettings(settings)) });
+}
+
+function asBilletError(error: unknown): BilletError {
+  if (error instanceof BilletError) return error;
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new BilletError('INTERNAL', message, {
+    hint: 'report this with the journal of billet-agent: journalctl -u billet-agent',
+    cause: error,
+  });
+}

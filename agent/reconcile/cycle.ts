@@ -1,0 +1,209 @@
+// One pass of reconciling: choose the generation, observe, plan, apply, probe, judge. Keeps no time
+// and repeats nothing; the loop does.
+
+import { BilletError } from '#shared/errors.ts';
+import type { Desired, Envelope } from '#shared/schema/desired.ts';
+import type { Condition, Verdict } from '#shared/schema/heartbeat.ts';
+import type { InstanceId } from '#shared/schema/ids.ts';
+import type { ModuleLabel } from '#shared/schema/module.ts';
+import { type DesiredDocument, readEnvelope } from '../link/desired.ts';
+import { type ApplyDeps, apply } from './apply.ts';
+import { type ObserveDeps, observe } from './observe.ts';
+import { nodeSettings, plan, sameSystem, settingsKey, systemSetOf } from './plan.ts';
+import { raiseFloors } from './state.ts';
+import { describe, type Step } from './steps.ts';
+import { chooseGeneration, judge } from './verdict.ts';
+
+export interface CycleDeps extends ObserveDeps, ApplyDeps {
+  readonly instance: InstanceId;
+  /** Runs all probes of a module; throws PROBE_FAILED. */
+  readonly probe: (label: ModuleLabel, signal: AbortSignal) => Promise<void>;
+}
+
+export interface CycleInput {
+  readonly document: DesiredDocument;
+  /** The newest generation that the coordinator has seen ready, of its last heartbeat reply. */
+  readonly confirmed: number | null;
+  /** The generation whose probes have passed since this agent started. */
+  readonly probed: number | null;
+}
+
+export interface CycleResult {
+  readonly desired: Desired;
+  readonly steps: readonly Step[];
+  /** Null when the generation runs as wanted. */
+  readonly failure: BilletError | null;
+  readonly verdict: Verdict | null;
+  readonly conditions: readonly Condition[];
+}
+
+interface Candidate {
+  readonly generation: number;
+  readonly envelope: Envelope;
+  readonly desired: Desired;
+}
+
+/** What would be done now. Changes nothing. */
+export async function planNow(
+  input: Pick<CycleInput, 'document'>,
+  deps: CycleDeps,
+  signal: AbortSignal,
+): Promise<readonly Step[]> {
+  const { chosen } = choose(input.document, deps);
+  return plan(wantedOf(chosen, deps), await observe(chosen.desired, deps, signal));
+}
+
+/**
+ * Throws only what keeps a plan from being made (BODY_INVALID, CONFIG_INVALID …) and the signal's
+ * reason; a step or probe that failed is in the result.
+ */
+export async function runCycle(
+  input: CycleInput,
+  deps: CycleDeps,
+  signal: AbortSignal,
+): Promise<CycleResult> {
+  const { state } = deps;
+  await state.enterHistory(readEnvelope(input.document.reply.envelope, deps.instance).history);
+  const { chosen, fallback } = choose(input.document, deps);
+  const { desired, generation } = chosen;
+  const steps = plan(wantedOf(chosen, deps), await observe(desired, deps, signal));
+  const failed = await apply(generation, steps, deps, signal);
+  const probeError =
+    failed === null && input.probed !== generation ? await probeAll(desired, deps, signal) : null;
+  const failure = failed?.error ?? probeError;
+  const observed = await deps.services.observe(signal);
+  const good = state.record.good?.generation === generation;
+  const verdict = judge({
+    generation,
+    booted: deps.booted === null || sameSystem(systemSetOf(desired), deps.booted),
+    probes: failure === null ? 'passed' : condemns(failed?.step ?? null) ? 'failed' : 'pending',
+    reason: failure?.message.slice(0, 1024) ?? '',
+    confirmed: input.confirmed,
+    good,
+    fallback,
+  });
+  if (!good && verdict !== null) await remember(verdict, chosen, deps, signal);
+  const unhealthy = observed.filter(({ healthy }) => !healthy).map(({ module }) => module.name);
+  return { desired, steps, failure, verdict, conditions: conditionsOf(desired, deps, unhealthy) };
+}
+
+function choose(document: DesiredDocument, deps: CycleDeps) {
+  const { record, run } = deps.state;
+  const wanted = candidate(document.reply.envelope, deps.instance);
+  const rejected = [
+    ...record.rejected.map(({ generation }) => generation),
+    ...document.reply.rejected,
+  ];
+  const fallbacks = [record.good?.envelope, document.reply.good, run.passed?.envelope]
+    .map((envelope) => (envelope ? candidate(envelope, deps.instance) : null))
+    // Generations of another history cannot be compared, and so are not gone back to.
+    .filter((each) => each?.desired.history === wanted.desired.history);
+  const chosen = chooseGeneration({ desired: wanted, rejected, fallbacks });
+  if (chosen === null)
+    throw new BilletError(
+      'UNSUPPORTED',
+      `generation ${wanted.generation} was rejected, and there is none to go back to`,
+      { hint: 'change the node, so that it gets a new generation: billet node apply' },
+    );
+  const fallback = fallbacks.some(
+    (each) =>
+      each !== null && each.generation !== chosen.generation && !rejected.includes(each.generation),
+  );
+  return { chosen, fallback };
+}
+
+function candidate(envelope: Envelope, instance: InstanceId): Candidate {
+  const desired = readEnvelope(envelope, instance);
+  return { generation: desired.generation, envelope, desired };
+}
+
+function wantedOf(chosen: Candidate, { state, instance }: CycleDeps) {
+  const { good } = state.record;
+  return {
+    desired: chosen.desired,
+    keep: good === null ? [] : readEnvelope(good.envelope, instance).modules,
+    settled: good?.generation === chosen.generation,
+  };
+}
+
+/** Steps that only fetch and check stop nothing: their failure is no reason to go back. */
+function condemns(step: Step | null): boolean {
+  return step === null || step.kind === 'attach-service' || step.kind === 'reattach-service';
+}
+
+async function probeAll(
+  desired: Desired,
+  deps: CycleDeps,
+  signal: AbortSignal,
+): Promise<BilletError | null> {
+  // System modules that are only staged are probed once they have booted.
+  const booted = new Set(deps.booted?.manifests ?? []);
+  const running = desired.modules.filter(
+    ({ kind, manifest }) => kind === 'service' || booted.has(manifest),
+  );
+  for (const module of running)
+    try {
+      await deps.probe(await deps.ports.modules.label(module, signal), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof BilletError) return error;
+      throw error;
+    }
+  return null;
+}
+
+async function remember(
+  verdict: Verdict,
+  { generation, envelope, desired }: Candidate,
+  { state, ports, booted }: CycleDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { record } = state;
+  switch (verdict.verdict) {
+    case 'unconfirmed':
+      return await state.updateRun({ passed: { generation, envelope } });
+    case 'rejected':
+      return await state.updateRecord({
+        rejected: [...record.rejected, { generation, reason: verdict.reason }],
+      });
+    case 'good': {
+      const manifests = new Set(booted?.manifests ?? []);
+      const run = desired.modules.filter(
+        ({ kind, manifest }) => kind === 'service' || manifests.has(manifest),
+      );
+      const labels = await Promise.all(run.map((module) => ports.modules.label(module, signal)));
+      const floors = raiseFloors(record.floors, labels);
+      return await state.updateRecord({ good: { generation, envelope }, trial: null, floors });
+    }
+  }
+}
+
+function conditionsOf(
+  desired: Desired,
+  { state, booted }: CycleDeps,
+  unhealthy: readonly string[],
+): Condition[] {
+  const { staged } = state.run;
+  const found: Condition[] = unhealthy.map((name) => ({
+    code: 'SERVICE_DOWN',
+    text: `services of module ${name} do not run`,
+    hint: `on the node: systemctl status 'billet-${name}-*'`,
+  }));
+  if (staged !== null)
+    found.push({
+      code: 'REBOOT_PENDING',
+      text: `generation ${staged.generation} has another system, which the next boot takes up`,
+      hint: `billet task create reboot ${desired.instance}`,
+    });
+  const settings = nodeSettings(desired.settings);
+  const system = desired.modules.some(({ kind }) => kind === 'system');
+  if (booted === null && (system || settingsKey(settings) !== '{}'))
+    found.push({
+      code: 'SYSTEM_UNMANAGED',
+      text: 'this system was not booted by Billet: system modules and settings are left alone',
+      hint: 'boot it from a Billet boot image, or take them out of the node',
+    });
+  return found;
+}
+
+export const summary = (steps: readonly Step[]): string => steps.map(describe).join(', ');

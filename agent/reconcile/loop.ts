@@ -1,0 +1,192 @@
+// Runs reconcile cycles: at every change and each 30 s, one at a time. Knows what the last one came
+// to; writes nothing of its own.
+
+import type { Clock } from '#shared/clock.ts';
+import { BilletError } from '#shared/errors.ts';
+import type {
+  Condition,
+  Heartbeat,
+  ModuleState,
+  Phase,
+  Verdict,
+} from '#shared/schema/heartbeat.ts';
+import type { DesiredDocument } from '../link/desired.ts';
+import { wakeable } from '../wakeable.ts';
+import { apply } from './apply.ts';
+import { type CycleDeps, type CycleResult, planNow, runCycle } from './cycle.ts';
+import { resume } from './resume.ts';
+import type { Step } from './steps.ts';
+
+export interface LoopDeps extends CycleDeps {
+  readonly clock: Clock;
+  /** The newest desired state; null before the first. */
+  readonly document: () => DesiredDocument | null;
+  readonly confirmed: () => number | null;
+  /** What the booted root was merged from. */
+  readonly merged: readonly ModuleState[];
+  /** The generation that was booted; 0 without one. */
+  readonly bootedGeneration: number;
+  /** After each cycle that changed the status. */
+  readonly onStatus: (status: LoopStatus) => void;
+}
+
+export interface LoopStatus {
+  /** The generation that runs. */
+  readonly generation: number;
+  readonly phase: Phase;
+  readonly modules: readonly ModuleState[];
+  readonly lastReconcile: Heartbeat['lastReconcile'];
+  readonly verdicts: readonly Verdict[];
+  readonly conditions: readonly Condition[];
+  readonly staged: number | null;
+}
+
+export interface ReconcileLoop {
+  readonly status: LoopStatus;
+  /** Something changed: reconcile now, or once more when a cycle runs. */
+  wake(): void;
+  /** What the next cycle would do. */
+  plan(signal: AbortSignal): Promise<readonly Step[]>;
+  /** One cycle. Throws the signal's reason only. */
+  once(signal: AbortSignal): Promise<void>;
+  /** Clears away what a crash left, and then runs until `signal` aborts; rejects with its reason. */
+  run(signal: AbortSignal): Promise<never>;
+}
+
+const INTERVAL_MS = 30_000;
+
+export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
+  const { clock } = deps;
+  const wait = wakeable(clock);
+  let probed: number | null = null;
+  let status: LoopStatus = {
+    generation: deps.bootedGeneration,
+    phase: 'bootstrapping',
+    modules: deps.merged,
+    lastReconcile: undefined,
+    verdicts: [],
+    conditions: [],
+    staged: deps.state.run.staged?.generation ?? null,
+  };
+
+  async function once(signal: AbortSignal): Promise<void> {
+    const document = deps.document();
+    if (document === null) return;
+    try {
+      const result = await runCycle(
+        { document, confirmed: deps.confirmed(), probed },
+        deps,
+        signal,
+      );
+      if (result.failure === null) probed = result.desired.generation;
+      else if (probed === result.desired.generation) probed = null;
+      await publish(after(result), result.desired.modules, signal);
+      // A rejected generation has another in its place: take it up now, not in 30 s.
+      if (result.verdict?.verdict === 'rejected') wait.wake();
+    } catch (error) {
+      signal.throwIfAborted();
+      await publish(afterError(error), [], signal);
+    }
+  }
+
+  function after(result: CycleResult): Partial<LoopStatus> {
+    const { desired, steps, failure, verdict, conditions } = result;
+    const outcome =
+      failure !== null ? 'failed' : steps.length > 0 ? ('changed' as const) : 'converged';
+    return {
+      ...(failure === null ? { generation: desired.generation } : {}),
+      phase:
+        failure === null ? 'ready' : status.phase === 'bootstrapping' ? status.phase : 'degraded',
+      lastReconcile: { ...reconciled(outcome, steps.length), ...failureOf(failure) },
+      verdicts: verdictsOf(verdict),
+      conditions: [...conditions, ...conditionOf(failure)],
+    };
+  }
+
+  function afterError(error: unknown): Partial<LoopStatus> {
+    const known = error instanceof BilletError ? error : null;
+    const failure = known ?? defect(error);
+    return {
+      phase: status.phase === 'bootstrapping' ? status.phase : 'degraded',
+      lastReconcile: { ...reconciled('failed', 0), ...failureOf(failure) },
+      conditions: conditionOf(failure),
+      verdicts: verdictsOf(null),
+    };
+  }
+
+  function verdictsOf(current: Verdict | null): Verdict[] {
+    const { rejected } = deps.state.record;
+    const older = rejected
+      .filter(({ generation }) => generation !== current?.generation)
+      .map(({ generation, reason }): Verdict => ({ generation, verdict: 'rejected', reason }));
+    return [...older, ...(current === null ? [] : [current])].slice(-16);
+  }
+
+  const reconciled = (outcome: 'converged' | 'changed' | 'failed', steps: number) => ({
+    at: new Date(clock.now()).toISOString(),
+    outcome,
+    steps,
+  });
+
+  async function publish(
+    change: Partial<LoopStatus>,
+    wanted: CycleResult['desired']['modules'],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const attached = await deps.services.observe(signal);
+    const services = attached.map(({ module, healthy }): ModuleState => {
+      const { name, version, manifest, image } = module;
+      return { name, version, manifest, image, state: healthy ? 'attached' : 'failed' };
+    });
+    const missing = wanted
+      .filter(
+        ({ kind, name }) => kind === 'service' && !services.some((each) => each.name === name),
+      )
+      .map(({ name, version, manifest, image }): ModuleState => {
+        return { name, version, manifest, image, state: 'failed' };
+      });
+    const staged = deps.state.run.staged?.generation ?? null;
+    const modules = [...deps.merged, ...services, ...missing];
+    status = { ...status, ...change, modules, staged };
+    deps.onStatus(status);
+  }
+
+  return {
+    get status() {
+      return status;
+    },
+    wake: wait.wake,
+    async plan(signal) {
+      const document = deps.document();
+      return document === null ? [] : await planNow({ document }, deps, signal);
+    },
+    once,
+    async run(signal) {
+      await apply(0, resume(deps.journal.openStep), deps, signal);
+      for (;;) {
+        await once(signal);
+        await wait.sleep(INTERVAL_MS, signal);
+      }
+    },
+  };
+}
+
+const failureOf = (failure: BilletError | null) =>
+  failure === null ? {} : { code: failure.code, message: failure.message.slice(0, 1024) };
+
+const conditionOf = (failure: BilletError | null): Condition[] =>
+  failure === null
+    ? []
+    : [
+        {
+          code: failure.code,
+          text: failure.message.slice(0, 1024),
+          hint: failure.hint.slice(0, 1024),
+        },
+      ];
+
+const defect = (error: unknown) =>
+  new BilletError('INTERNAL', error instanceof Error ? error.message : String(error), {
+    hint: 'report this with the journal of billet-agent: journalctl -u billet-agent',
+    cause: error,
+  });

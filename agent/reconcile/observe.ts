@@ -1,0 +1,34 @@
+// Reads the node for the planner: what is in the store, attached, booted, staged. Changes nothing.
+
+import type { Desired } from '#shared/schema/desired.ts';
+import type { ReconcilePorts } from './ports.ts';
+import type { Services } from './services.ts';
+import type { StateFiles } from './state.ts';
+import type { Observed } from './world.ts';
+
+export interface ObserveDeps {
+  readonly ports: Pick<ReconcilePorts, 'modules'>;
+  readonly services: Services;
+  readonly state: StateFiles;
+  /** Null where the root is not a system image of Billet's. */
+  readonly booted: Observed['booted'];
+}
+
+export async function observe(
+  desired: Desired,
+  { ports, services, state, booted }: ObserveDeps,
+  signal: AbortSignal,
+): Promise<Observed> {
+  const { staged, settings } = state.run;
+  const wanted = booted === null ? desired.modules.filter(isService) : desired.modules;
+  return {
+    held: await ports.modules.held(wanted, signal),
+    stored: await ports.modules.stored(),
+    services: await services.observe(signal),
+    booted,
+    staged,
+    settings,
+  };
+}
+
+const isService = ({ kind }: { readonly kind: string }) => kind === 'service';
