@@ -1,0 +1,20 @@
+// Reads the spec of a leased task as one of its kind. An older agent meets newer specs: unknown keys
+// are refused, as what they ask for would not be done.
+
+import { BilletError } from '#shared/errors.ts';
+import { type LeasedTask, TaskSpec } from '#shared/schema/task.ts';
+
+type Kind = TaskSpec['kind'];
+
+/** Throws BODY_INVALID, naming the field. */
+export function specOf<K extends Kind>(task: LeasedTask, kind: K): Extract<TaskSpec, { kind: K }> {
+  const parsed = TaskSpec.safeParse(task.spec);
+  if (parsed.success && parsed.data.kind === kind)
+    return parsed.data as Extract<TaskSpec, { kind: K }>;
+  const issue = parsed.error?.issues[0];
+  throw new BilletError(
+    'BODY_INVALID',
+    `task ${task.id} is no ${kind} that this version reads: ${issue?.path.join('.')} ${issue?.message}`,
+    { hint: 'compare the versions of agent and coordinator', cause: parsed.error },
+  );
+}
