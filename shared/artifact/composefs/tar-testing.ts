@@ -21,7 +21,8 @@ export interface TarPart {
 
 /** Header and padded body; strings are bytes (latin1). */
 export function tarPart(part: TarPart): Buffer {
-  const body = Buffer.from(part.body ?? '', 'latin1');
+  const { body: content = '' } = part;
+  const body = typeof content === 'string' ? Buffer.from(content, 'latin1') : content;
   const header = Buffer.alloc(512);
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`;
   header.write(part.name ?? 'file', 0, 100, 'latin1');
