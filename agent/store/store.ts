@@ -2,7 +2,7 @@
 //
 //   objects/xx/yyyy…        file content, named by its fs-verity digest (composefs' layout), sealed
 //   images/<64 hex>         EROFS metadata images, named by their fs-verity digest, sealed
-//   modules/<64 hex>/       manifest, config, signatures and tree of a module, by manifest digest
+//   modules/<64 hex>.json   manifest, config and signatures of a module, by manifest digest
 //   tmp/                    whatever is not whole yet; emptied at open
 
 import type { Tree } from '#shared/artifact/composefs/tree.ts';
@@ -94,13 +94,13 @@ export interface Store {
     modules: readonly StoredModule[],
     kernelRelease: string | null,
   ): Promise<SystemImage>;
-  /** Writes and seals the image of a module's own tree, for a service with its own root. */
-  writeModuleImage(module: StoredModule): Promise<Digest>;
   /**
-   * Mounts an image read-only at `target` (an existing directory). The image is measured first:
-   * DIGEST_MISMATCH, NOT_FOUND, or MOUNT_FAILED, and then nothing is mounted.
+   * Mounts an image (a module's own, or a composed one) read-only at `target`, an existing
+   * directory. The image is measured first: DIGEST_MISMATCH, NOT_FOUND, or MOUNT_FAILED, and then nothing is mounted.
    */
   mountImage(digest: Digest, target: string): Promise<MountedImage>;
+  /** Manifests of all modules that are here, verified or not. */
+  modules(): Promise<readonly Digest[]>;
   /** Removes what no root refers to. Not while an `ensureModule` runs: it waits for those. */
   collect(roots: Roots): Promise<Collected>;
   /** Stops the threads. What was returned stays valid. */

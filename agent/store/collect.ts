@@ -1,0 +1,75 @@
+// Removes from a store what gc.ts says. References go before what they refer to, so that a crash in
+// between leaves garbage and never a module without its files.
+
+import { readdir, rm, stat } from 'node:fs/promises';
+import { objectsOf } from '#shared/artifact/composefs/tree.ts';
+import { type Digest, digestOfHex, hexOf } from '#shared/digest.ts';
+import { BilletError } from '#shared/errors.ts';
+import { syncDirectory } from '../drivers/files.ts';
+import { unreferenced, unreferencedObjects } from './gc.ts';
+import type { Images } from './images.ts';
+import { OBJECT_PREFIXES, type StorePaths } from './layout.ts';
+import type { ModuleFiles } from './module-file.ts';
+import type { Collected, Roots } from './store.ts';
+
+export interface CollectDeps {
+  readonly paths: StorePaths;
+  readonly modules: ModuleFiles;
+  readonly images: Images;
+}
+
+/**
+ * Throws STORE_CORRUPT, having removed no object, when a kept image cannot be read: then nobody knows
+ * what it refers to. Nothing may be written to the store meanwhile.
+ */
+export async function collect(
+  { paths, modules, images }: CollectDeps,
+  roots: Roots,
+): Promise<Collected> {
+  const held = new Map<Digest, Digest>();
+  for (const manifest of await modules.list()) {
+    const file = await modules.load(manifest);
+    // One that cannot be read is worth nothing: it goes unless a root names it.
+    held.set(manifest, file?.image ?? manifest);
+  }
+  const names = await readdir(paths.images);
+  const present = names.filter((name) => /^[0-9a-f]{64}$/.test(name)).map(digestOfHex);
+  const gone = unreferenced({ modules: held, images: present }, roots);
+
+  const kept = present.filter((image) => !gone.images.includes(image));
+  const references = await Promise.all(kept.map((image) => referencesOf(image, images)));
+  const objects = unreferencedObjects(await listObjects(paths), references);
+
+  for (const manifest of gone.modules) await modules.remove(manifest);
+  for (const image of gone.images) await rm(paths.image(hexOf(image)), { force: true });
+  await syncDirectory(paths.images);
+  let bytes = 0;
+  for (const hex of objects) {
+    const path = paths.object(hex);
+    bytes += (await stat(path)).size;
+    await rm(path, { force: true });
+  }
+  return {
+    modules: gone.modules.length,
+    images: gone.images.length,
+    objects: objects.length,
+    bytes,
+  };
+}
+
+async function referencesOf(image: Digest, images: Images): Promise<ReadonlySet<string>> {
+  const tree = await images.read(image);
+  if (tree !== null) return new Set(objectsOf(tree).keys());
+  throw new BilletError('STORE_CORRUPT', `the image ${image} in the store cannot be read`, {
+    hint: 'reboot the node: damaged modules are pulled again, and images composed again',
+    details: { image },
+  });
+}
+
+async function listObjects(paths: StorePaths): Promise<string[]> {
+  const found: string[] = [];
+  for (const prefix of OBJECT_PREFIXES)
+    for (const rest of await readdir(`${paths.objects}/${prefix}`))
+      if (/^[0-9a-f]{62}$/.test(rest)) found.push(prefix + rest);
+  return found;
+}
