@@ -179,7 +179,7 @@ const sealedLines = (io: CommandIo, sealed: Sealed, image: string) => [
       ['composefs', sealed.image],
       ['changed', sealed.changed ? 'yes' : 'no: it was sealed like this'],
     ],
-    io.columns,
+    Number.POSITIVE_INFINITY,
   ),
   '',
   `Next: billet module sign ${image} --key KEY.pem`,

@@ -23,6 +23,7 @@ import {
   type ManifestContent,
   readBlob,
 } from '../oci/source.ts';
+import { readClaims } from './claims.ts';
 import type { Evidence } from './evidence.ts';
 import type { PublicKey, SigningKey } from './keys.ts';
 
@@ -133,9 +134,9 @@ function refuteContent(bundle: Bundle, signed: ManifestContent): string | null {
   }
   const { payloadType, payload } = bundle.content.dsseEnvelope;
   if (payloadType !== INTOTO) return `a statement of type ${payloadType}`;
-  const statement = Statement.safeParse(parseDocument(z.unknown(), payload, 'the statement'));
-  if (!statement.success) return 'not an in-toto statement';
-  const { predicateType, subject } = statement.data;
+  const statement = readClaims(Statement, payload);
+  if (statement === null) return 'not an in-toto statement';
+  const { predicateType, subject } = statement;
   if (predicateType !== PREDICATE) return `a statement ${predicateType}, which releases nothing`;
   return subject.some(({ digest }) => digest.sha256 === hex)
     ? null

@@ -6,18 +6,14 @@ import { z } from 'zod';
 import { type Digest, sha256 } from '../../digest.ts';
 import { BilletError } from '../../errors.ts';
 import { MEDIA } from '../oci/media-types.ts';
-import {
-  type Descriptor,
-  type ImageManifest,
-  parseDocument,
-  parseImageManifest,
-} from '../oci/schema.ts';
+import { type Descriptor, type ImageManifest, parseImageManifest } from '../oci/schema.ts';
 import {
   type ArtifactSource,
   type ArtifactTarget,
   type ManifestContent,
   readBlob,
 } from '../oci/source.ts';
+import { readClaims } from './claims.ts';
 import type { Evidence } from './evidence.ts';
 import { type PublicKey, type SigningKey, verifySignature } from './keys.ts';
 
@@ -142,14 +138,10 @@ async function evidenceOf(
 /** The signature first: nothing in an unsigned payload is believed, or even parsed. */
 function refute(key: PublicKey, payload: Uint8Array, signature: Uint8Array, digest: Digest) {
   if (!verifySignature(key, payload, signature)) return `not signed by ${key.id}`;
-  const claims = Payload.safeParse(payloadJson(payload));
-  if (!claims.success) return 'the payload is no cosign container image signature';
-  const claimed = claims.data.critical.image['docker-manifest-digest'];
+  const claims = readClaims(Payload, payload);
+  if (claims === null) return 'the payload is no cosign container image signature';
+  const claimed = claims.critical.image['docker-manifest-digest'];
   return claimed === digest ? null : `the signature is for ${claimed}`;
-}
-
-function payloadJson(payload: Uint8Array): unknown {
-  return parseDocument(z.unknown(), payload, 'the signature payload');
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { BilletError } from '../../errors.ts';
+import type { TrustPolicy } from '../../schema/trust-policy.ts';
+import { generateKeyPair } from './keys.ts';
+import { parsePolicy, tighten, trustFor } from './policy.ts';
+
+const KEYS = ['A', 'B', 'C'];
+const PEM = generateKeyPair('ed25519').publicPem;
+const PATTERNS = ['*', 'web-*', 'web-a*', 'web-a', 'web-b', 'db'];
+const NAMES = ['web-a', 'web-b', 'web-ab', 'web-c', 'db', 'base'];
+const MODES = ['off', 'audit', 'enforce'] as const;
+
+const policies: fc.Arbitrary<TrustPolicy> = fc.record({
+  format: fc.constant(1 as const),
+  mode: fc.constantFrom(...MODES),
+  rules: fc.array(
+    fc.record({
+      modules: fc.uniqueArray(fc.constantFrom(...PATTERNS), { minLength: 1 }),
+      keys: fc
+        .uniqueArray(fc.constantFrom(...KEYS), { minLength: 1 })
+        .map((pems) => pems.map((pem) => ({ pem }))),
+      minimumSequence: fc.nat(9),
+    }),
+    { minLength: 1, maxLength: 5 },
+  ),
+});
+
+test('what a tightened policy accepts, both policies accept', () => {
+  fc.assert(
+    fc.property(policies, policies, (base, extra) => {
+      const both = tighten(base, extra);
+      assert.ok(MODES.indexOf(both.mode) >= MODES.indexOf(base.mode));
+      assert.ok(MODES.indexOf(both.mode) >= MODES.indexOf(extra.mode));
+      for (const name of NAMES) {
+        const [one, two, joined] = [base, extra, both].map((policy) => trustFor(policy, name));
+        if (joined == null) continue;
+        for (const key of joined.keys)
+          assert.ok(one?.keys.includes(key) && two?.keys.includes(key), `${name} ${key}`);
+        assert.ok(joined.minimumSequence >= (one?.minimumSequence ?? 0), name);
+        assert.ok(joined.minimumSequence >= (two?.minimumSequence ?? 0), name);
+      }
+    }),
+  );
+});
+
+test('tightening with the same policy changes no decision', () => {
+  fc.assert(
+    fc.property(policies, (policy) => {
+      const same = tighten(policy, policy);
+      for (const name of NAMES) assert.deepEqual(trustFor(same, name), trustFor(policy, name));
+    }),
+  );
+});
+
+test('the most specific pattern wins', () => {
+  const rule = (pattern: string, pem: string) => ({ modules: [pattern], keys: [{ pem }] });
+  const policy: TrustPolicy = {
+    format: 1,
+    mode: 'enforce',
+    rules: [rule('*', 'A'), rule('web-*', 'B'), rule('web-a', 'C')],
+  };
+  const keyOf = (name: string) => trustFor(policy, name)?.keys;
+  assert.deepEqual([keyOf('web-a'), keyOf('web-b'), keyOf('db')], [['C'], ['B'], ['A']]);
+});
+
+test('an unknown mode, an empty policy, an unknown field and a private key are POLICY_INVALID', () => {
+  const rules = [{ modules: ['*'], keys: [PEM] }];
+  parsePolicy({ format: 1, rules });
+  const privatePem = generateKeyPair('p256').privatePem;
+  for (const bad of [
+    { format: 1, mode: 'permissive', rules },
+    { format: 1, rules: [] },
+    { format: 1, rules: [{ modules: [], keys: [PEM] }] },
+    { format: 1, rules: [{ modules: ['*'], keys: [] }] },
+    { format: 1, rules, keys: [] },
+    { format: 1, rules: [{ modules: ['*'], keys: [privatePem] }] },
+    { format: 2, rules },
+    {},
+    null,
+  ])
+    assert.throws(
+      () => parsePolicy(bad),
+      (error) => error instanceof BilletError && error.code === 'POLICY_INVALID',
+    );
+});
