@@ -85,8 +85,31 @@ test('a stream that breaks is opened again after the last event that was seen', 
   );
 });
 
+test('a stream that breaks within a commit loses none of its events, and repeats none', async () => {
+  const part = (text: string) => `data: ${JSON.stringify({ ...event(7), text })}\n\n`;
+  const last = `id: 7\n${part('c')}`;
+  const { coordinator, asked } = fakeCoordinator([
+    broken(sse(4) + part('a')),
+    broken(part('a') + part('b')),
+    whole(part('a') + part('b') + last),
+  ]);
+  const texts: string[] = [];
+  const feed = eventFeed(quickIo().io, coordinator, { follow: true });
+  await assert.rejects(
+    async () => {
+      for await (const { text } of feed) texts.push(text);
+    },
+    { code: 'FORBIDDEN' },
+  );
+  assert.deepEqual(texts, ['enrolled', 'a', 'b', 'c']);
+  assert.deepEqual(
+    asked.map((query) => (query as { after: number }).after),
+    [undefined, 4, 4, 7],
+  );
+});
+
 test('events that are no longer kept end the feed with COMPACTED', async () => {
-  const gone = 'event: error\ndata: {"code":"COMPACTED"}\n\n';
+  const gone = 'event: error\ndata: {"code":"COMPACTED","hint":"start without --after"}\n\n';
   const { coordinator } = fakeCoordinator([whole(gone)]);
   const feed = eventFeed(quickIo().io, coordinator, { follow: true, after: 1 });
   await assert.rejects(revisions(feed), { code: 'COMPACTED', hint: /without --after/ });

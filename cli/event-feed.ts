@@ -1,6 +1,7 @@
 // The coordinator's events as one sequence: a stream that breaks is opened again where it ended.
 
 import { serverEvents } from '#shared/client/event-stream.ts';
+import { problemError } from '#shared/client/problem.ts';
 import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
 import { Event } from '#shared/schema/records.ts';
@@ -19,20 +20,19 @@ const RETRY_MOST_MS = 15_000;
 
 /**
  * Without `follow` it ends with the newest event. With it, it ends only by the signal: when the
- * coordinator goes away, it waits and goes on after the last event that was seen. Throws COMPACTED
- * when the events in between are gone, and what the coordinator refuses.
+ * coordinator goes away, it waits and goes on where it was. Throws COMPACTED when the events in
+ * between are gone, and what the coordinator refuses.
  */
 export async function* eventFeed(
   io: CommandIo,
   coordinator: Coordinator,
   options: FeedOptions,
 ): AsyncGenerator<Event, void> {
-  let after = options.after;
+  const place = { after: options.after, beyond: 0 };
   let waitMs = RETRY_FIRST_MS;
   while (true) {
     try {
-      for await (const event of oneStream(coordinator, { ...options, after })) {
-        after = event.revision;
+      for await (const event of oneStream(coordinator, options, place)) {
         waitMs = RETRY_FIRST_MS;
         yield event;
       }
@@ -49,28 +49,32 @@ export async function* eventFeed(
   }
 }
 
-async function* oneStream(
-  coordinator: Coordinator,
-  { after, follow, subject }: FeedOptions,
-): AsyncGenerator<Event, void> {
-  const response = await coordinator.open(routes.watchEvents, {
-    query: { after, follow: String(follow), subject },
-  });
-  for await (const { event, data } of serverEvents(response.body)) {
-    if (event === 'error') throw streamError(data);
-    if (event !== 'message' && event !== 'event') continue;
-    yield Event.parse(JSON.parse(data));
-  }
+/** Where to go on: after that revision, and so many events of later ones that were seen already. */
+interface Place {
+  after: number | undefined;
+  beyond: number;
 }
 
-/** A stream ends with COMPACTED when what follows is gone; everything else may be tried again. */
-function streamError(data: string): BilletError {
-  const compacted = data.includes('COMPACTED');
-  return new BilletError(
-    compacted ? 'COMPACTED' : 'UNAVAILABLE',
-    compacted ? 'the events from there on are no longer kept' : `the stream ended: ${data}`,
-    { hint: compacted ? 'start again without --after' : 'run the command again' },
-  );
+/** Of several events of one commit only the last bears the id, so the place may lie between them. */
+async function* oneStream(
+  coordinator: Coordinator,
+  { follow, subject }: FeedOptions,
+  place: Place,
+): AsyncGenerator<Event, void> {
+  const response = await coordinator.open(routes.watchEvents, {
+    query: { after: place.after, follow: String(follow), subject },
+  });
+  let seen = 0;
+  for await (const { id, event, data } of serverEvents(response.body)) {
+    if (event === 'error') throw problemError(500, data, 'the stream of events');
+    const parsed = Event.parse(JSON.parse(data));
+    const whole = id !== '' && Number(id) >= parsed.revision;
+    const known = seen < place.beyond;
+    seen += 1;
+    if (!known) yield parsed;
+    if (whole) [place.after, place.beyond, seen] = [Number(id), 0, 0];
+    else place.beyond = Math.max(place.beyond, seen);
+  }
 }
 
 function canResume(error: unknown): boolean {

@@ -61,18 +61,26 @@ export function table<T>(
   );
 }
 
-/** `key  value` lines; a value that is too long goes on in the next line, and nothing is cut. */
+/**
+ * `key  value` lines. A value that is too long goes on in the next line; words (digests, paths) are
+ * never broken, so that they can be copied: one that is too long beside its key stands below it.
+ */
 export function listing(
   pairs: readonly (readonly [string, string])[],
   width: number,
 ): readonly string[] {
   const keyWidth = Math.max(...pairs.map(([key]) => key.length)) + GAP;
-  return pairs.flatMap(([key, value]) =>
-    value
-      .split('\n')
-      .flatMap((line) => wrap(clean(line), Math.max(width - keyWidth, NARROWEST)))
-      .map((line, i) => `${(i === 0 ? key : '').padEnd(keyWidth)}${line}`.trimEnd()),
-  );
+  const room = width - keyWidth;
+  return pairs.flatMap(([key, value]) => {
+    const lines = value.split('\n').flatMap((line) => wrap(clean(line), room));
+    const [first = '', ...more] = lines.map((line) =>
+      line.length > room ? `${' '.repeat(GAP)}${line}` : `${' '.repeat(keyWidth)}${line}`,
+    );
+    const beside = (lines[0]?.length ?? 0) <= room;
+    return beside
+      ? [`${key.padEnd(keyWidth)}${first.slice(keyWidth)}`.trimEnd(), ...more]
+      : [key, first, ...more];
+  });
 }
 
 /** The algorithm and the first twelve digits: enough for people to tell digests apart. */
@@ -116,15 +124,14 @@ const lengthOf = (text: string) => [...text].length;
 const cut = (text: string, width: number) =>
   lengthOf(text) <= width ? text : `${[...text].slice(0, width - 1).join('')}…`;
 
-/** At spaces where there are some, else anywhere. */
+/** Breaks at spaces only. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
-  let rest = [...text];
-  while (rest.length > width) {
-    const space = rest.lastIndexOf(' ', width);
-    const end = space > 0 ? space : width;
-    lines.push(rest.slice(0, end).join(''));
-    rest = rest.slice(space > 0 ? end + 1 : end);
-  }
-  return [...lines, rest.join('')];
+  let line = '';
+  for (const word of text.split(' '))
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  return [...lines, line];
 }

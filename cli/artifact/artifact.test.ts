@@ -26,7 +26,7 @@ async function bootFolder(t: TestContext, release = '6.12.0-amd64'): Promise<str
   const dir = await folder(t);
   await writeFile(join(dir, 'kernel'), 'a kernel');
   await writeFile(join(dir, 'initramfs'), 'an initramfs');
-  await writeFile(join(dir, 'kernel-release'), `${release}\n`);
+  await writeFile(join(dir, 'release'), `${release}\n`);
   return dir;
 }
 

@@ -13,7 +13,7 @@ import { BOOT_MEDIA, type BootFiles } from './boot-artifact.ts';
 export const BOOT_FILES = {
   kernel: 'kernel',
   initramfs: 'initramfs',
-  kernelRelease: 'kernel-release',
+  kernelRelease: 'release',
 } as const;
 
 /** Throws ARGUMENT_INVALID when a file is missing or the release or command line is none. */

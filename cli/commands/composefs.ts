@@ -18,10 +18,11 @@ interface Options extends InputOptions {
 }
 
 const ABOUT = `
-The input is told by its content: a directory (read with all xattrs, as mkcomposefs reads it), an
-OCI layout, a layer tar (plain, gzip or zstd), a composefs image, or with --from-file a composefs
-dump. Digests and images are those of composefs' C tools 1.0.8 with default options. Layers are
-taken as they are; directories that no layer names have mode 0755, owner 0:0 and time 0.`;
+The input is told by its content: a directory (read with all xattrs, as
+mkcomposefs reads it), an OCI layout, a layer tar (plain, gzip or zstd), a
+composefs image, or with --from-file a composefs dump. Digests and images are
+those of composefs' C tools 1.0.8 with default options. Layers are taken as they
+are; directories that no layer names have mode 0755, owner 0:0 and time 0.`;
 
 export function composefsCommand(io: CommandIo): Command {
   const command = new Command('composefs')
