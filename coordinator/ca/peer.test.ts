@@ -13,7 +13,7 @@ import { BilletError } from '#shared/errors.ts';
 import type { Serial } from '#shared/schema/ids.ts';
 import { TrustDomain } from '#shared/spiffe.ts';
 import { openAuthority } from './authority.ts';
-import { id, instance, trustDomain, type Workshop, withWorkshop } from './ca-fixture.ts';
+import { id, instance, trustDomain, uri, type Workshop, withWorkshop } from './ca-fixture.ts';
 import { issueNodeCertificate, issueServerCertificate } from './issuer.ts';
 import { type CertificateGate, certificateGate } from './peer.ts';
 
@@ -167,6 +167,30 @@ test('a certificate counts in its time; one that ran out can still be renewed fo
     assert.equal(refusal(gate, cert, now - 2 * 3_600_000), 'CERTIFICATE_INVALID');
     const strict = certificateGate({ authority, trustDomain, isRevoked: () => true });
     assert.equal(refusal(strict, cert, end + minute, RENEW_GRACE_MS), 'CERTIFICATE_REVOKED');
+  }));
+
+test('a CA that only calls itself by the name of ours signs nothing', () =>
+  withWorkshop(async (shop) => {
+    const { authority, clock, openssl } = shop;
+    const gate = certificateGate({ authority, trustDomain, isRevoked: () => false });
+    const name = authority.certificate.subject.replace(/^/, '/').replace('\n', '/');
+    shop.csr('node');
+    shop.write(
+      'node.ext',
+      `extendedKeyUsage=clientAuth\nsubjectAltName=URI:${uri}\nauthorityKeyIdentifier=none\n`,
+    );
+    const leafOf = (ca: string, key: string) => {
+      const files = ['-in', 'node.csr', '-CA', ca, '-CAkey', key, '-extfile', 'node.ext'];
+      return openssl('x509', '-req', '-set_serial', '7', ...files);
+    };
+    openssl(
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+      ...['-keyout', 'fake.key', '-out', 'fake.crt', '-subj', name, '-config', 'req.cnf'],
+    );
+    const forged = leafOf('fake.crt', 'fake.key');
+    assert.ok(new X509Certificate(forged).checkIssued(authority.certificate));
+    assert.equal(refusal(gate, forged, clock.now()), 'CERTIFICATE_INVALID');
+    assert.equal(refusal(gate, leafOf('ca/ca.crt', 'ca/ca.key'), clock.now() + 60_000), 'admitted');
   }));
 
 test('certificates of this CA for servers, for another trust domain, or its own, are no nodes', () =>

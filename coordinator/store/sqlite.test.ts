@@ -61,7 +61,7 @@ test('the file and what SQLite puts beside it are for the owner only', () =>
 test('a file that is open is refused to a second coordinator', () =>
   withFile(async (path) => {
     const store = sqliteStore({ path });
-    const child = spawn(process.execPath, [CRASH_CHILD, path]);
+    const child = spawn(process.execPath, [CRASH_CHILD, path], { timeout: 10_000 });
     let said = '';
     child.stderr.on('data', (chunk) => {
       said += chunk;
@@ -122,6 +122,7 @@ test('a process killed in the middle of commits loses none that it acknowledged'
 async function killedAfter(path: string, count: number): Promise<Map<string, string>> {
   const child = spawn(process.execPath, [CRASH_CHILD, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 20_000,
   });
   const acknowledged = new Map<string, string>();
   for await (const line of createInterface(child.stdout)) {
@@ -129,5 +130,6 @@ async function killedAfter(path: string, count: number): Promise<Map<string, str
     acknowledged.set(key, value);
     if (acknowledged.size === count) child.kill('SIGKILL');
   }
+  assert.ok(acknowledged.size >= count);
   return acknowledged;
 }
