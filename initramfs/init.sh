@@ -1,6 +1,7 @@
 #!/bin/sh
 # PID 1 of the initramfs: loads drivers for the hardware that is here, runs the agent until it has
 # mounted /sysroot, and hands over. Never ends otherwise, and decides nothing about the node.
+# shellcheck disable=SC3040  # busybox sh has pipefail
 set -euo pipefail
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 
@@ -31,7 +32,8 @@ modprobe -aq loop erofs overlay ext4 af_packet || true
 
 # Everything said here and by the agent goes to every console that the kernel command line names.
 consoles=
-for name in $(cat /sys/class/tty/console/active); do
+read -r active < /sys/class/tty/console/active
+for name in $active; do
   consoles="$consoles /dev/$name"
 done
 tee_pid=
