@@ -30,6 +30,8 @@ export const Facts = z.object({
     .object({ vendor: text, product: text, serial: text, uuid: text, assetTag: text })
     .partial()
     .default({}),
+  /** Whether its key outlives a reboot: a billet-persist disk, or a TPM. */
+  keySurvives: z.boolean().optional(),
   macs: z.array(MacAddress).max(64),
   disks: z.array(Disk).max(256),
 });

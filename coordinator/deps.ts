@@ -1,0 +1,28 @@
+// What route handlers may use: one object of small interfaces, made in main.ts.
+
+import type { Clock } from '#shared/clock.ts';
+import type { TrustDomain } from '#shared/spiffe.ts';
+import type { FailureLimit } from './access/failure-limit.ts';
+import type { Authority } from './ca/authority.ts';
+import type { Register } from './ca/register.ts';
+import type { Revocations } from './ca/revocation.ts';
+import type { Live } from './live/live.ts';
+import type { Log } from './log.ts';
+import type { Records } from './records.ts';
+
+export interface Deps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly records: Records;
+  readonly authority: Authority;
+  readonly register: Register;
+  readonly revocations: Revocations;
+  readonly trustDomain: TrustDomain;
+  readonly live: Live;
+  /** Failed enrollments and credentials, by the caller's address. */
+  readonly failures: FailureLimit;
+  /** Base URL that nodes and operators use, without a slash at its end. */
+  readonly url: () => string;
+  /** Whether requests are served: not while starting or stopping. */
+  readonly isReady: () => boolean;
+}

@@ -1,0 +1,138 @@
+// One WebSocket a node: heartbeats up, replies and nudges down. Speaks the protocol; what a heartbeat
+// means is decided elsewhere.
+
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { BilletError } from '#shared/errors.ts';
+import {
+  type CoordinatorMessage,
+  type Heartbeat,
+  type HeartbeatReply,
+  NodeMessage,
+} from '#shared/schema/heartbeat.ts';
+import type { InstanceId } from '#shared/schema/ids.ts';
+import { problemOf } from '../http/problem.ts';
+import { randomName } from '../ids.ts';
+import type { Log } from '../log.ts';
+
+/** 64 modules with their digests, verdicts and conditions fit many times. */
+const MESSAGE_BYTES_MAX = 256 * 1024;
+/** Messages of one node that wait for their turn. */
+const BACKLOG_MAX = 16;
+/** RFC 6455 §7.4.1. */
+const CLOSE = { goingAway: 1001, policy: 1008 } as const;
+
+export interface ChannelOptions {
+  readonly heartbeat: (instance: InstanceId, heartbeat: Heartbeat) => Promise<HeartbeatReply>;
+  readonly log: Log;
+}
+
+export interface Channels {
+  /** Does the handshakes: `noServer`, one for all. */
+  readonly server: WebSocketServer;
+  /** A newer channel of a node takes the place of its older one. */
+  open(instance: InstanceId, socket: WebSocket): void;
+  nudge(instance: InstanceId, what: 'desired' | 'tasks'): void;
+  nudgeAll(what: 'desired' | 'tasks'): void;
+  has(instance: InstanceId): boolean;
+  count(): number;
+  /** Pings everyone, and ends those that did not answer the ping before. */
+  ping(): void;
+  closeAll(): void;
+}
+
+export function channels(options: ChannelOptions): Channels {
+  const open = new Map<InstanceId, WebSocket>();
+  const silent = new WeakSet<WebSocket>();
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MESSAGE_BYTES_MAX,
+  });
+
+  const send = (socket: WebSocket, message: CoordinatorMessage) => {
+    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
+  };
+
+  /** One after the other, so that replies keep their order and a flood waits at the node. */
+  function receiver(instance: InstanceId, socket: WebSocket): (data: RawData) => void {
+    let last: Promise<void> = Promise.resolve();
+    let waiting = 0;
+    return (data) => {
+      waiting += 1;
+      if (waiting >= BACKLOG_MAX) socket.pause();
+      last = last
+        .then(async () => send(socket, await answer(options, instance, String(data))))
+        .catch((error) => options.log.error('a channel broke', { instance, why: String(error) }))
+        .finally(() => {
+          waiting -= 1;
+          if (waiting === 0 && socket.isPaused) socket.resume();
+        });
+    };
+  }
+
+  return {
+    server,
+    open(instance, socket) {
+      const older = open.get(instance);
+      open.set(instance, socket);
+      older?.close(CLOSE.policy, 'replaced by a newer channel');
+      socket.on('message', receiver(instance, socket));
+      socket.on('pong', () => silent.delete(socket));
+      socket.on('error', (error) =>
+        options.log.warn('a channel failed', { instance, why: error.message }),
+      );
+      socket.on('close', () => {
+        if (open.get(instance) === socket) open.delete(instance);
+      });
+    },
+    nudge(instance, what) {
+      const socket = open.get(instance);
+      if (socket) send(socket, { type: 'nudge', what });
+    },
+    nudgeAll(what) {
+      for (const socket of open.values()) send(socket, { type: 'nudge', what });
+    },
+    has: (instance) => open.has(instance),
+    count: () => open.size,
+    ping() {
+      for (const socket of open.values()) {
+        if (silent.has(socket)) socket.terminate();
+        silent.add(socket);
+        if (socket.readyState === socket.OPEN) socket.ping();
+      }
+    },
+    closeAll() {
+      for (const socket of open.values()) socket.close(CLOSE.goingAway, 'the coordinator stops');
+    },
+  };
+}
+
+/** The reply to one message. Errors are answers too: a node that misspeaks keeps its channel. */
+async function answer(
+  { heartbeat, log }: ChannelOptions,
+  instance: InstanceId,
+  text: string,
+): Promise<CoordinatorMessage> {
+  let seq = 0;
+  try {
+    const parsed = NodeMessage.safeParse(jsonOf(text));
+    if (!parsed.success)
+      throw new BilletError('BODY_INVALID', `not a message: ${parsed.error.issues[0]?.message}`, {
+        hint: 'send {"type":"heartbeat","seq":…,"heartbeat":{…}}',
+      });
+    seq = parsed.data.seq;
+    return { type: 'reply', seq, reply: await heartbeat(instance, parsed.data.heartbeat) };
+  } catch (error) {
+    const problem = JSON.parse(problemOf(error, randomName(), 'channel', log).body);
+    return { type: 'error', seq, code: problem.code, message: problem.detail, hint: problem.hint };
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

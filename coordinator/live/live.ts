@@ -1,0 +1,100 @@
+// The nodes that speak to this coordinator now: what they last said, and who has to be told what.
+// State changes are written at once, by nodes/heartbeat-writes.ts; that a node was seen, later.
+
+import { BilletError } from '#shared/errors.ts';
+import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
+import type { InstanceId } from '#shared/schema/ids.ts';
+import { recordHeartbeat, significance } from '../nodes/heartbeat-writes.ts';
+import { isLive } from '../nodes/lifecycle.ts';
+import type { Presence } from '../nodes/records.ts';
+import type { Records } from '../records.ts';
+import type { Changes } from './changes.ts';
+import type { Liveness } from './liveness.ts';
+import { type View, type Views, waitingTasks } from './views.ts';
+
+export interface Live {
+  /** What the instance is now. CERTIFICATE_INVALID when it has ended, or never was. */
+  view(instance: InstanceId): Promise<View>;
+  /** Takes a heartbeat in: written when it says something new, remembered when not. */
+  heartbeat(instance: InstanceId, heartbeat: Heartbeat): Promise<HeartbeatReply>;
+  /** The newest heartbeat and the last sign of life, here or at any coordinator. */
+  presence(instance: InstanceId): Promise<Presence>;
+  /** Resolves at the next change of the instance, or when `signal` aborts. */
+  nextChange(instance: InstanceId, signal: AbortSignal): Promise<void>;
+  /** How many nodes have a channel open here. */
+  connectedCount(): number;
+}
+
+export interface LiveOptions {
+  readonly records: Records;
+  readonly views: Views;
+  readonly changes: Changes;
+  readonly liveness: Liveness;
+  readonly connections: { has(instance: InstanceId): boolean; count(): number };
+  readonly heartbeatSeconds: number;
+}
+
+interface Said {
+  readonly heartbeat: Heartbeat;
+  readonly meaning: string;
+}
+
+export function live(options: LiveOptions): Live {
+  const { records, views, changes, liveness, connections } = options;
+  const newest = new Map<InstanceId, Said>();
+  changes.listen((instance) => (instance === null ? views.dropAll() : views.drop(instance)));
+
+  async function lastSaid(instance: InstanceId): Promise<Said | null> {
+    const known = newest.get(instance);
+    if (known) return known;
+    const found = await records.heartbeats.get(instance);
+    const heartbeat = found?.record.heartbeat;
+    return heartbeat ? { heartbeat, meaning: significance(heartbeat) } : null;
+  }
+
+  async function view(instance: InstanceId): Promise<View> {
+    const found = await views.get(instance);
+    if (found && isLive(found.state)) return found;
+    newest.delete(instance);
+    throw new BilletError('CERTIFICATE_INVALID', `the instance ${instance} has ended`, {
+      hint: 'the machine belongs to no node any more: create one, or switch it off',
+      details: { state: found?.state ?? null },
+    });
+  }
+
+  return {
+    view,
+
+    async heartbeat(instance, heartbeat) {
+      await view(instance);
+      const meaning = significance(heartbeat);
+      if ((await lastSaid(instance))?.meaning !== meaning) {
+        await recordHeartbeat(records, instance, heartbeat);
+        // The reply shows what this very heartbeat did, before the watch comes round.
+        views.drop(instance);
+      }
+      newest.set(instance, { heartbeat, meaning });
+      const now = records.clock.now();
+      liveness.seen(instance, now);
+      const current = await view(instance);
+      return {
+        desired: current.desired,
+        tasks: waitingTasks(current, now),
+        confirmed: current.confirmed,
+        intervalSeconds: options.heartbeatSeconds,
+      };
+    },
+
+    async presence(instance) {
+      const [said, lastSeenAt] = await Promise.all([
+        lastSaid(instance),
+        liveness.lastSeen(instance),
+      ]);
+      const heartbeat = said?.heartbeat ?? null;
+      return { heartbeat, lastSeenAt, connected: connections.has(instance) };
+    },
+
+    nextChange: changes.next,
+    connectedCount: () => connections.count(),
+  };
+}

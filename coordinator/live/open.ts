@@ -1,0 +1,59 @@
+// Wires what concerns connected nodes: views, changes, channels, liveness.
+
+import type { Clock } from '#shared/clock.ts';
+import type { Callers } from '../caller.ts';
+import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
+import { sweepEvery } from '../nodes/sweep.ts';
+import type { Records } from '../records.ts';
+import { followChanges } from './changes.ts';
+import { type Channels, channels as openChannels } from './channel.ts';
+import { live as openLiveNodes } from './live.ts';
+import { liveness as openLiveness } from './liveness.ts';
+import { nudgeAtChanges } from './nudges.ts';
+import { channelUpgrade } from './upgrade.ts';
+import { views as openViews } from './views.ts';
+
+const FLUSH_MS = 30_000;
+
+export async function openLive(options: {
+  readonly config: Config;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly callers: Callers;
+  /** Ends the work in the background. */
+  readonly signal: AbortSignal;
+  readonly stopping: AbortController;
+}) {
+  const { config, records, clock, log, callers, signal, stopping } = options;
+  const changes = await followChanges({ records, clock, log, signal });
+  const views = openViews(records);
+  const liveness = openLiveness(records.store, config.name);
+  const channels: Channels = openChannels({
+    heartbeat: (instance, heartbeat) => live.heartbeat(instance, heartbeat),
+    log,
+  });
+  const live = openLiveNodes({
+    records,
+    views,
+    changes,
+    liveness,
+    connections: channels,
+    heartbeatSeconds: config.heartbeatSeconds,
+  });
+  nudgeAtChanges({ changes, views, channels, clock, log });
+  const flush = () => liveness.flush(clock.now());
+  return {
+    live,
+    flush,
+    upgrade: channelUpgrade({ callers, channels, live, log, stopping: stopping.signal }),
+    close: channels.closeAll,
+    work: [
+      sweepEvery({ everyMs: FLUSH_MS, clock, log }, signal, async () => {
+        channels.ping();
+        await flush();
+      }),
+    ],
+  };
+}

@@ -1,0 +1,242 @@
+// Wires the coordinator: state on disk, authority, registry, live nodes, listeners; starts and stops
+// them. Every decision is in what it wires.
+
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '#shared/clock.ts';
+import type { Digest } from '#shared/digest.ts';
+import { BilletError } from '#shared/errors.ts';
+import { ensureAdminContext } from './access/admin-context.ts';
+import { failureLimit } from './access/failure-limit.ts';
+import { openAuthority } from './ca/authority.ts';
+import { issueServerCertificate } from './ca/issuer.ts';
+import { certificateGate } from './ca/peer.ts';
+import { certificateRegister } from './ca/register.ts';
+import { revocations as openRevocations } from './ca/revocation.ts';
+import { callers as openCallers, peerOf } from './caller.ts';
+import { type Config, type ConfigInput, loadConfig, parseConfig, splitListen } from './config.ts';
+import type { Deps } from './deps.ts';
+import { problemOf } from './http/problem.ts';
+import { sendProblem } from './http/respond.ts';
+import { openLive } from './live/open.ts';
+import { type Log, lineLog } from './log.ts';
+import { advertisedUrl, serverNames } from './names.ts';
+import { netboot } from './netboot/handler.ts';
+import { sweepDeadlines, sweepEvery, sweepRecords } from './nodes/sweep.ts';
+import { records as openRecords } from './records.ts';
+import { openRegistryServer } from './registry/handler.ts';
+import { isRegistryPath, registryGate } from './registry-gate.ts';
+import { router } from './router.ts';
+import { handlers } from './routes/handlers.ts';
+import { listenHttp, listenHttps } from './server.ts';
+import { sqliteStore } from './store/sqlite.ts';
+
+export interface Coordinator {
+  /** Base URL for nodes and operators, https. */
+  readonly url: string;
+  /** Base URL for firmware, http; null when network boot is off. */
+  readonly bootUrl: string | null;
+  /** The real ports, also where 0 was asked for. */
+  readonly port: number;
+  readonly bootPort: number | null;
+  /** SHA-256 of the CA certificate: what nodes pin. */
+  readonly caFingerprint: Digest;
+  /** A context file for the CLI, mode 0600. */
+  readonly adminContextPath: string;
+  /** Drains, flushes and closes. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface CoordinatorOptions {
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Stops the coordinator when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+const DEADLINES_EVERY_MS = 15_000;
+const RECORDS_EVERY_MS = 10 * 60_000;
+const CERTIFICATE_CHECK_MS = 3_600_000;
+
+/** Resolves when requests are served. Throws what the parts throw: CA_INVALID, STORE_LOCKED … */
+export async function startCoordinator(
+  input: ConfigInput,
+  options: CoordinatorOptions = {},
+): Promise<Coordinator> {
+  const config = parseConfig(input);
+  const { clock = systemClock, log = lineLog((line) => process.stderr.write(line)) } = options;
+  const { stateDir, trustDomain } = config;
+  const adminContextPath = join(stateDir, 'admin.json');
+  /** Ends waiting requests; then, when they are answered, everything in the background. */
+  const stopping = new AbortController();
+  const background = new AbortController();
+  const { signal } = background;
+  let ready = false;
+
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await chmod(stateDir, 0o700);
+  const authority = await openAuthority({ directory: join(stateDir, 'ca'), trustDomain, clock });
+  const store = sqliteStore({ path: join(stateDir, 'store.sqlite') });
+  /** Closes what is open when a later step of the start fails. */
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => store.close());
+  undo.defer(() => background.abort());
+  const records = openRecords(store, clock);
+  const register = certificateRegister(store);
+  const revocations = await openRevocations({ store, register, authority, clock, signal });
+  const { isRevoked } = revocations;
+  const gate = certificateGate({ authority, trustDomain, isRevoked });
+  const failures = failureLimit(clock);
+  const callers = openCallers({ gate, records, clock, failures });
+  const registry = await openRegistryServer({
+    root: join(stateDir, 'registry'),
+    clock,
+    onError: (error) => log.error('the registry failed', { why: String(error) }),
+  });
+  const nodes = await openLive({ config, records, clock, log, callers, signal, stopping });
+
+  const deps: Deps = {
+    clock,
+    log,
+    records,
+    authority,
+    register,
+    revocations,
+    trustDomain,
+    live: nodes.live,
+    failures,
+    url: () => advertisedUrl(config, 'https', https),
+    isReady: () => ready,
+  };
+  const caller = callers.ofRoute;
+  const route = router({ handlers, deps, caller, stopping: stopping.signal });
+  const gated = registryGate(callers, registry.handle);
+  const names = serverNames(config, splitListen(config.listen).host);
+  let certificate = await issueServerCertificate(authority, { names, now: clock.now() });
+
+  const https = await listenHttps({
+    listen: config.listen,
+    key: certificate.key,
+    chain: certificate.chain,
+    ca: authority.certificatePem,
+    connectionsMax: config.connectionsMax,
+    onUpgrade: nodes.upgrade,
+    serialOf(socket) {
+      try {
+        return peerOf(gate, socket).serial;
+      } catch (error) {
+        if (error instanceof BilletError) return null;
+        throw error;
+      }
+    },
+    onRequest(request, response) {
+      const answered = isRegistryPath(request.url ?? '')
+        ? gated(request, response)
+        : route({ request, response });
+      answered.catch((error) =>
+        sendProblem({ request, response }, problemOf(error, 'unknown', 'request', log)),
+      );
+    },
+  });
+  undo.defer(() => https.stop(AbortSignal.abort()));
+  const boot =
+    config.bootListen === null
+      ? null
+      : await listenHttp({
+          listen: config.bootListen,
+          connectionsMax: config.connectionsMax,
+          onRequest: netboot({ ...deps, registry: registry.handle }),
+        });
+  undo.defer(() => boot?.stop(AbortSignal.abort()));
+  revocations.onRevoked(({ serial }) => https.disconnect(serial));
+  await ensureAdminContext(records, adminContextPath, {
+    url: deps.url(),
+    ca: authority.certificatePem,
+  });
+  undo.move();
+  ready = true;
+
+  const every = (everyMs: number, work: () => Promise<void>) =>
+    sweepEvery({ everyMs, clock, log }, signal, work);
+  const work = [
+    every(DEADLINES_EVERY_MS, () => sweepDeadlines(deps)),
+    every(RECORDS_EVERY_MS, async () => {
+      await sweepRecords(deps);
+      await registry.removeAbandonedUploads();
+    }),
+    every(CERTIFICATE_CHECK_MS, async () => {
+      if (clock.now() < certificate.renewAt) return;
+      certificate = await issueServerCertificate(authority, { names, now: clock.now() });
+      https.setCertificate(certificate);
+    }),
+    ...nodes.work,
+  ];
+
+  const stop = once(async () => {
+    ready = false;
+    log.info('stopping');
+    stopping.abort();
+    nodes.close();
+    const deadline = AbortSignal.timeout(config.stopSeconds * 1000);
+    await Promise.all([https.stop(deadline), boot?.stop(deadline)]);
+    background.abort();
+    await Promise.all(work);
+    await nodes.flush();
+    await store.close();
+    log.info('stopped');
+  });
+  const stopLogged = () =>
+    void stop().catch((error) => log.error('the stop failed', { why: String(error) }));
+  options.signal?.addEventListener('abort', stopLogged, { once: true });
+  revocations.done.catch((error) => {
+    log.error('the watch of revocations broke: nothing is served without it', {
+      why: String(error),
+    });
+    stopLogged();
+  });
+
+  const bootUrl = boot && advertisedUrl(config, 'http', boot);
+  const { fingerprint: caFingerprint } = authority;
+  log.info('serving', {
+    url: deps.url(),
+    boot: bootUrl,
+    ca: caFingerprint,
+    history: store.historyId,
+  });
+  return {
+    url: deps.url(),
+    bootUrl,
+    port: https.port,
+    bootPort: boot?.port ?? null,
+    caFingerprint,
+    adminContextPath,
+    stop,
+  };
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  return () => {
+    running ??= work();
+    return running;
+  };
+}
+
+/** `node coordinator/main.ts [flags]`: until SIGTERM or SIGINT. */
+export async function runCoordinator(args: readonly string[]): Promise<void> {
+  const log = lineLog((line) => process.stderr.write(line));
+  const ended = Promise.withResolvers<void>();
+  try {
+    const config: Config = await loadConfig(args);
+    const coordinator = await startCoordinator(config, { log });
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => coordinator.stop().then(ended.resolve, ended.reject));
+    await ended.promise;
+  } catch (error) {
+    if (!(error instanceof BilletError)) throw error;
+    log.error(error.message, { code: error.code, hint: error.hint });
+    process.exitCode = 1;
+  }
+}
+
+if (import.meta.main) await runCoordinator(process.argv.slice(2));

@@ -1,0 +1,136 @@
+// /boot/… over plain HTTP: what firmware can fetch. Scripts and boot images only; a token that goes
+// out here can be read by the network segment, which docs/security.md says.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '#shared/clock.ts';
+import { Digest } from '#shared/digest.ts';
+import { BilletError } from '#shared/errors.ts';
+import { MacAddress, NodeName } from '#shared/schema/ids.ts';
+import { COORDINATOR } from '../events/records.ts';
+import { problemOf } from '../http/problem.ts';
+import { randomName } from '../ids.ts';
+import type { Log } from '../log.ts';
+import type { EnrollmentDeps } from '../nodes/enrollment.ts';
+import type { RegistryHandler } from '../registry/handler.ts';
+import { commitAll } from '../store/collection.ts';
+import { planBoot } from './boot-plan.ts';
+import { bootScript, GENERIC_SCRIPT, type Machine, waitingScript } from './script.ts';
+
+export interface NetbootOptions extends EnrollmentDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly url: () => string;
+  readonly registry: RegistryHandler;
+  readonly isReady: () => boolean;
+}
+
+/** An unknown machine asks every 10 s; one event of it in this time is enough. */
+const UNKNOWN_EVENT_MS = 10 * 60_000;
+const UNKNOWN_MAX = 1_000;
+
+export function netboot(options: NetbootOptions) {
+  const { log, records, clock } = options;
+  const unknown = new Map<string, number>();
+
+  /** Bounded in time and number, for anyone on the segment can make up addresses. */
+  async function tellUnknown(machine: Machine): Promise<void> {
+    const name = machine.mac ?? machine.uuid ?? 'a machine without a name';
+    const now = clock.monotonic();
+    for (const [key, at] of unknown) if (at + UNKNOWN_EVENT_MS < now) unknown.delete(key);
+    if (unknown.has(name) || unknown.size >= UNKNOWN_MAX) return;
+    unknown.set(name, now);
+    log.warn('an unknown machine asks to boot', { mac: machine.mac, uuid: machine.uuid });
+    const text = 'an unknown machine asks to boot: name its MAC address in the spec of a node';
+    const subject = `machine/${name}`;
+    const details = { mac: machine.mac, uuid: machine.uuid };
+    const event = { actor: COORDINATOR, kind: 'machine.unknown', subject, text, details };
+    await commitAll(records.store, [records.events.tell(event)]);
+  }
+
+  async function nodeScript(url: URL): Promise<string> {
+    const machine = machineOf(url.searchParams);
+    const plan = await planBoot(options, machine);
+    switch (plan.kind) {
+      case 'boot':
+        return bootScript(plan.image, plan.identity, plan.node);
+      case 'wait':
+        return waitingScript(machine, plan.lines);
+      case 'unknown':
+        await tellUnknown(machine);
+        return waitingScript(machine, [
+          `no node has the address ${machine.mac ?? '-'} or the UUID ${machine.uuid ?? '-'}`,
+          'name it in the spec of a node: macs, dmiUuid',
+        ]);
+    }
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = URL.parse(request.url ?? '', 'http://boot');
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw notAllowed();
+    if (url?.pathname === '/healthz') return sendText(request, response, 'ok\n');
+    if (!options.isReady())
+      throw new BilletError('UNAVAILABLE', 'the coordinator is starting or stopping', {
+        hint: 'ask again in a moment',
+      });
+    if (url?.pathname === '/boot/boot.ipxe') return sendText(request, response, GENERIC_SCRIPT);
+    if (url?.pathname === '/boot/node.ipxe')
+      return sendText(request, response, await nodeScript(url));
+    const [, digest] = /^\/boot\/images\/(sha256[:-][0-9a-f]{64})$/.exec(url?.pathname ?? '') ?? [];
+    if (url === null || digest === undefined) throw noFile();
+    request.url = await imagePath(options, digest, url.searchParams.get('node'));
+    await options.registry(request, response, { role: 'read' });
+  }
+
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    answer(request, response).catch((error) => {
+      const where = `${request.method} ${(request.url ?? '').split('?')[0]?.slice(0, 100)}`;
+      const problem = problemOf(error, randomName(), where, log);
+      if (response.headersSent) response.destroy();
+      else response.writeHead(problem.status, problem.headers).end(problem.body);
+    });
+  };
+}
+
+/** Kernel and initramfs of that node's boot image, and nothing else of the registry. */
+async function imagePath(
+  { records }: EnrollmentDeps,
+  text: string,
+  nodeText: string | null,
+): Promise<string> {
+  const digest = Digest.parse(text.replace('-', ':'));
+  const name = NodeName.safeParse(nodeText);
+  const node = name.success ? await records.nodes.get(name.data) : null;
+  const image = node?.record.spec.bootImage;
+  if (!image || (image.kernel !== digest && image.initramfs !== digest)) throw noFile();
+  return `/v2/${image.repository}/blobs/${digest}`;
+}
+
+/** What does not parse counts as not given: some firmware has no UUID. */
+function machineOf(query: URLSearchParams): Machine {
+  const mac = MacAddress.safeParse((query.get('mac') ?? '').replaceAll('-', ':'));
+  const uuid = (query.get('uuid') ?? '').toLowerCase();
+  return {
+    mac: mac.success ? mac.data.replaceAll(':', '-') : null,
+    uuid: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid) ? uuid : null,
+  };
+}
+
+function sendText(request: IncomingMessage, response: ServerResponse, text: string): void {
+  response.writeHead(200, {
+    'content-type': 'text/plain; charset=us-ascii',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+  });
+  response.end(request.method === 'HEAD' ? undefined : text);
+}
+
+const noFile = () =>
+  new BilletError('NOT_FOUND', 'no such boot file', {
+    hint: 'begin at /boot/boot.ipxe; images are those of the node that asks',
+  });
+
+const notAllowed = () =>
+  new BilletError('METHOD_NOT_ALLOWED', 'boot files are only read', {
+    hint: 'use GET',
+    details: { allow: ['GET', 'HEAD'] },
+  });

@@ -1,0 +1,85 @@
+// iPXE scripts (ipxe.org/scripting) as text. Every value is checked against what a script could take
+// for more than a word: iPXE has no quoting, so what does not fit is refused, never escaped.
+
+import { BilletError } from '#shared/errors.ts';
+import type { BootImage } from '#shared/schema/desired.ts';
+import type { Identity } from '#shared/schema/identity.ts';
+
+/** What a machine says of itself, already parsed. */
+export interface Machine {
+  /** Lower case with dashes. */
+  readonly mac: string | null;
+  /** Lower case. */
+  readonly uuid: string | null;
+}
+
+/** Asks who the machine is: the one address to put into DHCP. Relative, so that it works behind NAT. */
+export const GENERIC_SCRIPT = `#!ipxe
+echo Billet: asking the coordinator who this machine is
+:again
+chain --replace node.ipxe?mac=\${netX/mac:hexhyp}&uuid=\${uuid} ||
+echo Billet: no answer, trying again in 10 seconds
+sleep 10
+goto again
+`;
+
+/** Says why nothing boots, and asks again: an order that comes later needs no hand at the machine. */
+export function waitingScript(machine: Machine, lines: readonly string[]): string {
+  const query = [
+    ...(machine.mac === null ? [] : [`mac=${machine.mac}`]),
+    ...(machine.uuid === null ? [] : [`uuid=${machine.uuid}`]),
+  ].join('&');
+  return [
+    '#!ipxe',
+    ...lines.map((line) => `echo Billet: ${plain(line)}`),
+    'echo Billet: asking again in 10 seconds',
+    ':again',
+    'sleep 10',
+    `chain --replace node.ipxe?${query} ||`,
+    'goto again',
+    '',
+  ].join('\n');
+}
+
+/** Boots the image of the instance's generation, with its identity on the kernel's command line. */
+export function bootScript(image: BootImage, identity: Identity, node: string): string {
+  const words = [
+    ...image.commandLine.split(' ').filter((word) => word !== ''),
+    `billet.coordinator=${identity.coordinator}`,
+    `billet.ca=${identity.ca}`,
+    `billet.instance=${identity.instance}`,
+    ...(identity.token === undefined ? [] : [`billet.token=${identity.token}`]),
+  ].map(word);
+  const file = (digest: string) => `images/${digest.replace(':', '-')}?node=${word(node)}`;
+  return [
+    '#!ipxe',
+    `echo Billet: booting ${word(node)} as ${word(identity.instance)}`,
+    'imgfree',
+    `kernel --name kernel ${file(image.kernel)} initrd=initrd ${words.join(' ')} || goto failed`,
+    `initrd --name initrd ${file(image.initramfs)} || goto failed`,
+    'boot || goto failed',
+    ':failed',
+    'echo Billet: the boot image did not load, trying again in 10 seconds',
+    'sleep 10',
+    'chain --replace boot.ipxe',
+    '',
+  ].join('\n');
+}
+
+/** One word of a script line: no expansion, no operator, no comment, no space. */
+function word(text: string): string {
+  const isWord =
+    /^[\x21-\x7e]+$/.test(text) && !text.includes('${') && !/^(?:&&|\|\||#.*)$/.test(text);
+  if (isWord) return text;
+  throw new BilletError('BODY_INVALID', `not a word of an iPXE script: ${JSON.stringify(text)}`, {
+    hint: 'take ${, && and || out of the command line of the boot image',
+  });
+}
+
+/** Text for the console: what iPXE would read as more than text is left out. */
+const plain = (text: string): string =>
+  text
+    .replace(/[^\x20-\x7e]/g, '?')
+    .replaceAll('${', '$ {')
+    .replaceAll('&&', '& &')
+    .replaceAll('||', '| |');

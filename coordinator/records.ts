@@ -1,0 +1,21 @@
+// Every collection of the coordinator over one store. Wires; decides nothing.
+
+import type { Clock } from '#shared/clock.ts';
+import { credentialRecords } from './access/credentials.ts';
+import { eventRecords } from './events/records.ts';
+import { nodeRecords } from './nodes/records.ts';
+import { tokenRecords } from './nodes/tokens.ts';
+import type { Store } from './store/store.ts';
+import { taskRecords } from './tasks/records.ts';
+
+export type Records = ReturnType<typeof records>;
+
+export const records = (store: Store, clock: Clock) => ({
+  store,
+  clock,
+  events: eventRecords(store, clock),
+  tokens: tokenRecords(store),
+  credentials: credentialRecords(store),
+  ...nodeRecords(store),
+  ...taskRecords(store),
+});

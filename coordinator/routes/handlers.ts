@@ -1,0 +1,15 @@
+// The handler of each row of the route table. A row without one does not compile.
+
+import type { Handlers } from '../router.ts';
+import { accessHandlers } from './access-handlers.ts';
+import { nodeAdminHandlers } from './node-admin-handlers.ts';
+import { nodeHandlers } from './node-handlers.ts';
+import { stateHandlers, taskHandlers } from './task-handlers.ts';
+
+export const handlers: Handlers = {
+  ...nodeHandlers,
+  ...nodeAdminHandlers,
+  ...accessHandlers,
+  ...taskHandlers,
+  ...stateHandlers,
+};
