@@ -78,7 +78,8 @@ export function trixieLines(sources: readonly Source[], codename: string): strin
   return [...new Set(lines)];
 }
 
-const isDebian = (uri: string) => /\/debian(-security)?(\/|\.list|$)/.test(uri) || /^mirror/.test(uri);
+const isDebian = (uri: string) =>
+  /\/debian(-security)?(\/|\.list|$)/.test(uri) || /^mirror/.test(uri);
 
 /** Reads the host's sources. Throws CONFIG_INVALID where they name no Debian archive. */
 export function hostTrixieLines(root = '/'): string[] {
