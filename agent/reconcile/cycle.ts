@@ -103,7 +103,7 @@ function choose(document: DesiredDocument, deps: CycleDeps) {
     throw new BilletError(
       'UNSUPPORTED',
       `generation ${wanted.generation} was rejected, and there is none to go back to`,
-      { hint: 'change the node, so that it gets a new generation: billet node apply' },
+      { hint: 'change the node, so that it gets a new generation: billet node set' },
     );
   const fallback = fallbacks.some(
     (each) =>

@@ -1,0 +1,125 @@
+// The object store and the registries behind the Modules port: finds the source of a module, keeps
+// what was verified in this life of the agent, and asks the store for the rest.
+
+import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
+import type { Digest } from '#shared/digest.ts';
+import { BilletError } from '#shared/errors.ts';
+import type { Condition } from '#shared/schema/heartbeat.ts';
+import type { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';
+import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
+import type { Store, StoredModule, Trust } from '../store/store.ts';
+import type { Modules } from './ports.ts';
+
+export interface StoreModulesDeps {
+  readonly store: Store;
+  readonly policy: TrustPolicy;
+  /** The highest sequence of each module that turned good. */
+  readonly floors: () => Readonly<Record<string, number>>;
+  /** Manifests of the last good generation. */
+  readonly exempt: () => ReadonlySet<Digest>;
+  readonly sourceOf: (module: ModuleRef) => ArtifactSource;
+  readonly onProgress?: (module: ModuleRef, done: number, total: number) => void;
+}
+
+export interface StoreModules extends Modules {
+  /** What policy modes other than enforce let pass, and mounts without fs-verity. */
+  conditions(): readonly Condition[];
+}
+
+/** What stays in memory of a verified module: its tree would be megabytes. */
+interface Known {
+  readonly label: ModuleLabel;
+  readonly image: Digest;
+  readonly conditions: readonly Condition[];
+}
+
+export function storeModules(deps: StoreModulesDeps): StoreModules {
+  const { store } = deps;
+  const verified = new Map<Digest, Known>();
+  const mountConditions = new Map<string, readonly Condition[]>();
+
+  const trust = ({ name }: ModuleRef): Trust => ({
+    policy: deps.policy,
+    floor: deps.floors()[name],
+    exempt: deps.exempt(),
+  });
+
+  function remember({ ref, label, image, findings }: StoredModule): Known {
+    const known: Known = {
+      label,
+      image,
+      conditions: findings.map(({ code, message, hint }) => ({
+        code,
+        text: `${ref.name}: ${message}`,
+        hint,
+      })),
+    };
+    verified.set(ref.manifest, known);
+    return known;
+  }
+
+  async function known(module: ModuleRef): Promise<Known | null> {
+    const found = verified.get(module.manifest);
+    if (found !== undefined) return found;
+    const stored = await store.loadModule(module, trust(module));
+    return stored === null ? null : remember(stored);
+  }
+
+  function present<T>(found: T | null, module: ModuleRef): T {
+    if (found !== null) return found;
+    throw new BilletError('NOT_FOUND', `module ${module.name} is not in the store any more`, {
+      hint: 'the next pass of the agent pulls it again',
+      details: { manifest: module.manifest },
+    });
+  }
+
+  return {
+    async held(wanted, signal) {
+      const found: Digest[] = [];
+      for (const module of wanted) {
+        signal.throwIfAborted();
+        if ((await known(module)) !== null) found.push(module.manifest);
+      }
+      return found;
+    },
+
+    stored: () => store.modules(),
+
+    async pull(module, signal) {
+      const stored = await store.ensureModule(module, {
+        ...trust(module),
+        source: deps.sourceOf(module),
+        signal,
+        onProgress: (done, total) => deps.onProgress?.(module, done, total),
+      });
+      remember(stored);
+    },
+
+    label: async (module) => present(await known(module), module).label,
+
+    async mount(module, target) {
+      const { image } = present(await known(module), module);
+      const mounted = await store.mountImage(image, target);
+      mountConditions.set(target, mounted.conditions);
+    },
+
+    async compose({ modules, kernelRelease }) {
+      const trees: StoredModule[] = [];
+      for (const module of modules)
+        trees.push(present(await store.loadModule(module, trust(module)), module));
+      return (await store.composeSystem(trees, kernelRelease)).digest;
+    },
+
+    async collect(keep) {
+      await store.collect(keep);
+      for (const manifest of verified.keys())
+        if (!keep.modules.includes(manifest)) verified.delete(manifest);
+    },
+
+    conditions: () => [
+      ...store.conditions,
+      ...[...mountConditions.values()].flat(),
+      ...[...verified.values()].flatMap(({ conditions }) => conditions),
+    ],
+  };
+}
