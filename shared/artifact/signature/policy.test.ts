@@ -28,7 +28,7 @@ const policies: fc.Arbitrary<TrustPolicy> = fc.record({
 });
 
 test('what a tightened policy accepts, both policies accept', () => {
-  fc.assert(
+  void fc.assert(
     fc.property(policies, policies, (base, extra) => {
       const both = tighten(base, extra);
       assert.ok(MODES.indexOf(both.mode) >= MODES.indexOf(base.mode));
@@ -46,7 +46,7 @@ test('what a tightened policy accepts, both policies accept', () => {
 });
 
 test('tightening with the same policy changes no decision', () => {
-  fc.assert(
+  void fc.assert(
     fc.property(policies, (policy) => {
       const same = tighten(policy, policy);
       for (const name of NAMES) assert.deepEqual(trustFor(same, name), trustFor(policy, name));
