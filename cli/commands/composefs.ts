@@ -21,22 +21,30 @@ const ABOUT = `
 The input is told by its content: a directory (read with all xattrs, as
 mkcomposefs reads it), an OCI layout, a layer tar (plain, gzip or zstd), a
 composefs image, or with --from-file a composefs dump. Digests and images are
-those of composefs' C tools 1.0.8 with default options. Layers are taken as they
-are; directories that no layer names have mode 0755, owner 0:0 and time 0.`;
+those of composefs' C tools 1.0.8 with default options. Layers are taken as
+they are; directories that no layer names have mode 0755, owner 0:0, time 0.`;
 
 export function composefsCommand(io: CommandIo): Command {
   const command = new Command('composefs')
     .description('Digests, images and dumps of file trees, as composefs makes them.')
     .addHelpText('after', ABOUT);
-  input(command, 'digest', 'Print the fs-verity digest of the image of a tree.').action(
-    async (path: string, options: Options) => {
-      const tree = await readInput(path, options);
-      const { digest, bytes } = composeImage(tree);
-      const summary = { digest, imageBytes: bytes.length, ...objectSummary(tree) };
-      emit(io, options.json === true, summary, () => [digest]);
-    },
+  input(
+    command,
+    'digest',
+    'Print the fs-verity digest of the image of a tree.',
+    'layer.tar.zst',
+  ).action(async (path: string, options: Options) => {
+    const tree = await readInput(path, options);
+    const { digest, bytes } = composeImage(tree);
+    const summary = { digest, imageBytes: bytes.length, ...objectSummary(tree) };
+    emit(io, options.json === true, summary, () => [digest]);
+  });
+  const image = input(
+    command,
+    'image',
+    'Write the EROFS image of a tree to a file.',
+    'rootfs/ -o rootfs.erofs',
   );
-  const image = input(command, 'image', 'Write the EROFS image of a tree to a file.');
   image
     .requiredOption('-o, --output <file>', 'where the image goes; replaced whole')
     .action(async (path: string, options: Options & { readonly output: string }) => {
@@ -51,14 +59,17 @@ export function composefsCommand(io: CommandIo): Command {
       };
       emit(io, options.json === true, summary, () => [`${digest}  ${options.output}`]);
     });
-  input(command, 'dump', 'Print a tree as a composefs dump, one line a path.').action(
-    async (path: string, options: Options) => {
-      // By way of the image: the dump of what others get to read.
-      const { bytes, digest } = composeImage(await readInput(path, options));
-      const dump = formatDump(readErofs(bytes)).toString('latin1');
-      emit(io, options.json === true, { digest, dump }, () => [dump.trimEnd()]);
-    },
-  );
+  input(
+    command,
+    'dump',
+    'Print a tree as a composefs dump, one line a path.',
+    'layout/ --tag latest',
+  ).action(async (path: string, options: Options) => {
+    // By way of the image: the dump of what others get to read.
+    const { bytes, digest } = composeImage(await readInput(path, options));
+    const dump = formatDump(readErofs(bytes)).toString('latin1');
+    emit(io, options.json === true, { digest, dump }, () => [dump.trimEnd()]);
+  });
   return withExamples(
     command,
     'billet composefs digest layer.tar.zst',
@@ -68,14 +79,16 @@ export function composefsCommand(io: CommandIo): Command {
   );
 }
 
-const input = (command: Command, name: string, description: string): Command =>
-  command
+function input(command: Command, name: string, description: string, example: string): Command {
+  const child = command
     .command(name)
     .description(description)
     .argument('<input>', 'a directory, OCI layout, layer tar, image, or dump')
     .option('--from-file', 'the input is a composefs dump')
     .option('--tag <tag>', 'which image of an OCI layout')
     .option('--json', 'print JSON for programs');
+  return withExamples(child, `billet composefs ${name} ${example}`);
+}
 
 function objectSummary(tree: Tree): { readonly objects: number; readonly objectBytes: number } {
   const sizes = [...objectsOf(tree).values()];

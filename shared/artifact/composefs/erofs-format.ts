@@ -37,8 +37,7 @@ export const DIRENT_BYTES = 12;
 export const NAME_MAX_BYTES = 255;
 export const PATH_MAX_BYTES = 4096;
 
-export const NULL_CHUNK = 0xffffffff;
-export const CHUNK_BITS_MASK = 0x1f;
+const CHUNK_BITS_MASK = 0x1f;
 /** composefs refuses files whose list of chunks would be longer. */
 export const CHUNKS_MAX = 1024;
 /** Content that a dump may hold inline (LCFS_INLINE_CONTENT_MAX). */
@@ -46,7 +45,7 @@ export const INLINE_LIMIT_BYTES = 5000;
 
 export const XATTR_HEADER_BYTES = 12;
 export const XATTR_ENTRY_BYTES = 4;
-export const XATTR_FILTER_SEED = 0x25bbe08f;
+const XATTR_FILTER_SEED = 0x25bbe08f;
 /** The count of shared xattrs of one inode is a byte, of which EROFS keeps the upper half. */
 export const SHARED_XATTRS_MAX = 128;
 /** Keys and values of one inode, with 7 bytes for each and 12 for the list. */

@@ -120,7 +120,7 @@ function toXattr([key, value]: [string, Buffer]): KeyedXattr {
   return { key, identity, xattr: { index, suffix: Buffer.from(suffix, 'latin1'), value } };
 }
 
-export const xattrBytes = ({ suffix, value }: Xattr): number =>
+const xattrBytes = ({ suffix, value }: Xattr): number =>
   format.roundUp(format.XATTR_ENTRY_BYTES + suffix.length + value.length, 4);
 
 /** What more than one inode has goes into a table, in falling order of key, length and value. */

@@ -71,7 +71,7 @@ test('an image with flipped bytes is read or refused, and nothing else', async (
 test('every byte of the header, the superblock and the root may be anything', () => {
   const image = vector('xattrs');
   for (let offset = 0; offset < 1500; offset += 1)
-    for (const value of [0x00, 0x01, 0x7f, 0xff]) {
+    for (const value of [0x00, 0xff]) {
       const broken = Buffer.from(image);
       broken[offset] = value;
       readOrRefuse(broken);

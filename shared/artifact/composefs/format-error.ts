@@ -2,7 +2,7 @@
 
 import { BilletError } from '#shared/errors.ts';
 
-export const UNTRANSFORMED_HINT =
+const UNTRANSFORMED_HINT =
   'make the image with composefs tools 1.0.x and default options, or with `billet composefs image`';
 
 /** `COMPOSEFS_FORMAT`, with what is wrong and where. */

@@ -15,7 +15,7 @@ interface OpenDirectory extends tree.Directory {
   readonly children: Map<tree.ByteString, tree.Inode>;
 }
 
-export const IMPLIED_DIRECTORY: tree.Metadata = {
+const IMPLIED_DIRECTORY: tree.Metadata = {
   mode: tree.S_IFDIR | 0o755,
   uid: 0,
   gid: 0,

@@ -25,7 +25,7 @@ export interface Layer {
   readonly entries: readonly LayerEntry[];
 }
 
-export const LAYER_LIMITS: TarLimits = {
+const LAYER_LIMITS: TarLimits = {
   maxEntries: 2_000_000,
   maxPathBytes: 4095,
   maxExtensionBytes: 1 << 20,

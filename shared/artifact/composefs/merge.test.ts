@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { BilletError } from '#shared/errors.ts';
 import { composeImage } from './image.ts';
-import { type MergeModule, mergeModules } from './merge.ts';
+import { MERGE_RULE, type MergeModule, mergeModules } from './merge.ts';
 import { lookup, type Tree } from './tree.ts';
 import { anyTree, directoryOf, fileOf, linkTo, treeOf } from './tree-testing.ts';
 
@@ -42,6 +42,7 @@ test('a conflict names the path and both modules; replaces settles it, for the h
       error instanceof BilletError &&
       error.code === 'MERGE_CONFLICT' &&
       error.message.includes('/etc/motd') &&
+      error.details.rule === MERGE_RULE &&
       assert.deepEqual(error.details.modules, ['base', 'extra']) === undefined,
   );
   for (const replaces of ['/etc/motd', '/etc', '/etc/']) {

@@ -167,7 +167,7 @@ function xattrsOf(pax: PaxRecords): Map<ByteString, Buffer> {
   return xattrs;
 }
 
-export const padding = (bytes: number): number =>
+const padding = (bytes: number): number =>
   (TAR_BLOCK_BYTES - (bytes % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES;
 
 /** Errors: TAR_INVALID if the stream ends before. */

@@ -90,21 +90,6 @@ export interface Tree {
   readonly links?: ReadonlyMap<Inode, LinkRecord>;
 }
 
-/** The file type bits that an inode of each kind may carry. */
-export function modeFits(inode: Pick<Inode, 'kind' | 'mode'>): boolean {
-  const type = inode.mode & S_IFMT;
-  switch (inode.kind) {
-    case 'directory':
-      return type === S_IFDIR;
-    case 'file':
-      return type === S_IFREG;
-    case 'symlink':
-      return type === S_IFLNK;
-    case 'special':
-      return type === S_IFCHR || type === S_IFBLK || type === S_IFIFO || type === S_IFSOCK;
-  }
-}
-
 /** Children in byte order of their names, the order of every format here. */
 export function sortedChildren(directory: Directory): [ByteString, Inode][] {
   return [...directory.children].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
