@@ -37,7 +37,8 @@ export function parseDump(dump: Uint8Array): tree.Tree {
     .split('\n');
   if (lines.at(-1) === '') lines.pop();
   for (const [index, line] of lines.entries()) inLine(index + 1, () => parseLine(line, state));
-  for (const { line, target } of state.hardLinks) resolve(line, target, state);
+  const targets = new Map(state.hardLinks.map(({ line, target }) => [line.path, target]));
+  for (const { line, target } of state.hardLinks) resolve(line, target, targets, state);
   const root = state.inodes.get('/');
   if (root?.kind !== 'directory') throw formatError('a dump without a root directory');
   return withLinks({ root }, state);
@@ -151,8 +152,12 @@ function parseXattrs(fields: readonly string[]): Map<string, Buffer> {
 }
 
 /** A link's target may be a link itself, but not in a circle. */
-function resolve(line: Line, target: tree.ByteString, state: State): void {
-  const next = new Map(state.hardLinks.map((link) => [link.line.path, link.target]));
+function resolve(
+  line: Line,
+  target: tree.ByteString,
+  next: ReadonlyMap<tree.ByteString, tree.ByteString>,
+  state: State,
+): void {
   let path = target;
   for (let hops = 0; next.has(path) && hops <= next.size; hops += 1) path = next.get(path) ?? path;
   const inode = state.inodes.get(path);
