@@ -39,7 +39,12 @@ export function startThreads(data: Omit<WorkerData, 'role'>, count: number): Obj
 
 function startThread(data: Omit<WorkerData, 'role'>) {
   const workerData: WorkerData = { role: 'billet-object-thread', ...data };
-  const worker = new Worker(ENTRY, { workerData, name: 'objects' });
+  const worker = new Worker(ENTRY, {
+    workerData,
+    name: 'objects',
+    // node:ffi says that it is experimental, once a thread.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
   const pending = new Map<number, Pending>();
   let next = 0;
   let ended: Error | null = null;
