@@ -73,9 +73,10 @@ export function initCommand(io: CommandIo): Command {
 }
 
 export function schemaCommand(io: CommandIo): Command {
-  return new Command('schema')
+  const command = new Command('schema')
     .description('Print the JSON Schema of module.json.')
     .action(() => void io.stdout.write(`${JSON.stringify(moduleSchema(), null, 2)}\n`));
+  return withExamples(command, 'billet module schema > module.schema.json');
 }
 
 export function sealCommand(io: CommandIo): Command {
@@ -179,7 +180,7 @@ const sealedLines = (io: CommandIo, sealed: Sealed, image: string) => [
       ['composefs', sealed.image],
       ['changed', sealed.changed ? 'yes' : 'no: it was sealed like this'],
     ],
-    Number.POSITIVE_INFINITY,
+    io.columns,
   ),
   '',
   `Next: billet module sign ${image} --key KEY.pem`,

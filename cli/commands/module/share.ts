@@ -83,7 +83,7 @@ function inspectedLines(io: CommandIo, module: Inspected): readonly string[] {
         module.referrers.map((each) => `${each.digest} ${each.artifactType}`).join('\n') || '-',
       ],
     ],
-    Number.POSITIVE_INFINITY,
+    io.columns,
   );
 }
 
@@ -94,5 +94,5 @@ const copiedLines = (io: CommandIo, { digest, attached }: Copied, to: string) =>
       ['manifest', digest],
       ['signatures', `${attached.length} manifests came along`],
     ],
-    Number.POSITIVE_INFINITY,
+    io.columns,
   );
