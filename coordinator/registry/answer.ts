@@ -84,7 +84,7 @@ function sizeOf({ body }: Answer): number {
 }
 
 /** One range of bytes; several at once, and units that are not bytes, are answered in full. */
-export function rangeOf(
+function rangeOf(
   header: string | undefined,
   sizeBytes: number,
 ): readonly [number, number] | 'unsatisfiable' | null {

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 
 /** A module name, `*`, or a name that ends in `*` or `-*`. */
-export const ModulePattern = z
+const ModulePattern = z
   .string()
   .regex(
     /^(?:[a-z][a-z0-9-]{0,62}|[a-z][a-z0-9-]{0,61}\*|\*)$/,
@@ -20,7 +20,7 @@ const Pem = z
   );
 
 /** Who may sign. An object, so that identities of certificates can stand beside keys later. */
-export const TrustedKey = z.union([
+const TrustedKey = z.union([
   Pem.transform((pem) => ({ pem })),
   z.strictObject({ pem: Pem, comment: z.string().max(256).optional() }),
 ]);

@@ -37,7 +37,7 @@ export async function readLabels(source: ArtifactSource, manifest: ImageManifest
 }
 
 /** Throws MODULE_INVALID, naming the field, unless `text` is the JSON of a ModuleLabel. */
-export function parseLabel(text: string | undefined): ModuleLabel {
+function parseLabel(text: string | undefined): ModuleLabel {
   if (text === undefined) throw moduleInvalid(`no label ${LABEL_MODULE}`);
   const parsed = ModuleLabel.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;

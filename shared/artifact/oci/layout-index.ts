@@ -5,7 +5,7 @@ import { Digest } from '../../digest.ts';
 import { MEDIA } from './media-types.ts';
 import type { Descriptor, ImageIndex } from './schema.ts';
 
-export const TAG_ANNOTATION = 'org.opencontainers.image.ref.name';
+const TAG_ANNOTATION = 'org.opencontainers.image.ref.name';
 
 export const EMPTY_INDEX: ImageIndex = { schemaVersion: 2, mediaType: MEDIA.index, manifests: [] };
 

@@ -89,7 +89,7 @@ export async function writeBundle(
 }
 
 /** Reads a bundle from JSON bytes. Throws SIGNATURE_INVALID. */
-export function parseBundle(bytes: Uint8Array): Bundle {
+function parseBundle(bytes: Uint8Array): Bundle {
   try {
     return bundleFromJSON(parseDocument(z.unknown(), bytes, 'the bundle'));
   } catch (cause) {
@@ -101,7 +101,7 @@ export function parseBundle(bytes: Uint8Array): Bundle {
 }
 
 /** Null if `key` signed exactly this manifest in `bundle`; else why not. */
-export function refuteBundle(
+function refuteBundle(
   bundle: Bundle,
   signed: ManifestContent,
   key: PublicKey,
