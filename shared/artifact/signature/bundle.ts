@@ -101,11 +101,7 @@ function parseBundle(bytes: Uint8Array): Bundle {
 }
 
 /** Null if `key` signed exactly this manifest in `bundle`; else why not. */
-function refuteBundle(
-  bundle: Bundle,
-  signed: ManifestContent,
-  key: PublicKey,
-): string | null {
+function refuteBundle(bundle: Bundle, signed: ManifestContent, key: PublicKey): string | null {
   try {
     const artifact = Buffer.from(signed.bytes);
     const entity = toSignedEntity(bundle, artifact);
