@@ -61,9 +61,19 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/image.ts')).imageCommand(io),
   },
   {
+    name: 'agent',
+    summary: 'run the agent of this machine, and ask it',
+    load: async (io) => (await import('./commands/agent.ts')).agentCommand(io),
+  },
+  {
     name: 'composefs',
     summary: 'digest, image and dump of a file tree, to compare with other tools',
     load: async (io) => (await import('./commands/composefs.ts')).composefsCommand(io),
+  },
+  {
+    name: 'coordinator',
+    summary: 'run the coordinator',
+    load: async (io) => (await import('./commands/coordinator.ts')).coordinatorCommand(io),
   },
   {
     name: 'version',

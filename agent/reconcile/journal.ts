@@ -140,7 +140,7 @@ function openStepOf(records: readonly JournalRecord[]): Step | null {
 
 function corrupt(path: string, line: number, why: string): BilletError {
   return new BilletError('JOURNAL_CORRUPT', `${path} line ${line}: ${why}`, {
-    hint: `the disk may be failing; the agent sets the file aside as ${path}.corrupt and observes anew`,
+    hint: `the disk may be failing; the file is set aside as ${path}.corrupt.<time>, and the node observed anew`,
     details: { path, line },
   });
 }

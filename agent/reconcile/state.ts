@@ -25,12 +25,14 @@ export const RunState = z.object({
     .nullable(),
   /** Probed in this boot and not confirmed: to go back to where nothing ever was confirmed. */
   passed: Kept.nullable(),
+  /** Of the generation that was booted; null before it is known. */
+  bootImage: Digest.nullable().default(null),
   /** `settingsKey` of the settings that were written last. */
   settings: z.string().nullable(),
 });
 export type RunState = z.infer<typeof RunState>;
 
-const EMPTY_RUN: RunState = { staged: null, passed: null, settings: null };
+const EMPTY_RUN: RunState = { staged: null, passed: null, bootImage: null, settings: null };
 const REJECTED_MAX = 64;
 
 export interface StateFiles {

@@ -1,0 +1,142 @@
+// The agent's entry: threads first, then the command. The one place that reads arguments and
+// environment of the process.
+
+import { parseArgs } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
+import { systemClock } from '#shared/clock.ts';
+import { BilletError } from '#shared/errors.ts';
+import { askPlan, askStatus } from './ask.ts';
+import { CONFIG_FILE, loadConfig } from './config.ts';
+import { openLog } from './drivers/journal.ts';
+import { runJournalThread } from './drivers/journal-thread.ts';
+import { inheritedFds, openNotify } from './drivers/notify.ts';
+import type { AgentIo } from './run.ts';
+import { runWorker } from './store/worker.ts';
+
+const NODE_MAJOR = 26;
+
+const USAGE = `usage: billet agent run [--config FILE]       run as the agent of this machine
+       billet agent enroll [--identity FILE]  get a certificate, and exit
+       billet agent status [--json]           what the running agent knows
+       billet agent plan [--json]             what it would do next
+       billet agent boot                      bring a machine up; in the initramfs only
+`;
+
+const OPTIONS = {
+  config: { type: 'string' },
+  identity: { type: 'string' },
+  json: { type: 'boolean', default: false },
+} as const;
+
+/** Runs one command to its end. Throws a BilletError, or a defect. */
+export async function runAgent(args: readonly string[]): Promise<void> {
+  const fds = inheritedFds(process.env, process.pid);
+  const log = openLog({ journalFd: fds.get('journal') ?? null, stderr: process.stderr });
+  const io: AgentIo = {
+    clock: systemClock,
+    random: Math.random,
+    log,
+    notify: openNotify(fds.get('notify') ?? null),
+    architecture: ARCHITECTURES[process.arch] ?? process.arch,
+  };
+  try {
+    await dispatch(args, io, stopSignal());
+  } catch (error) {
+    if (args[0] === 'run') log.fail(error);
+    throw error;
+  } finally {
+    await log.close();
+  }
+}
+
+/** Names of uname(2). */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
+
+async function dispatch(
+  args: readonly string[],
+  io: AgentIo,
+  signal: AbortSignal,
+): Promise<number> {
+  const { verb, options } = parse(args);
+  const config = await loadConfig(options.config ?? CONFIG_FILE);
+  switch (verb) {
+    case 'run':
+      return await (await import('./run.ts')).run(config, io, signal);
+    case 'enroll': {
+      const { enroll } = await import('./run.ts');
+      const { how, credentials } = await enroll(config, options.identity ?? null, io, signal);
+      process.stdout.write(`${credentials.identity.instance}: certificate ${how}\n`);
+      return;
+    }
+    case 'status':
+      process.stdout.write(await askStatus(config.runDir, options.json));
+      return;
+    case 'plan':
+      process.stdout.write(await askPlan(config.runDir, options.json));
+      return;
+    case 'boot':
+      throw new BilletError('UNSUPPORTED', 'boot has no stages in this build', {
+        hint: 'build the boot image again from a newer tree',
+      });
+    default:
+      throw new BilletError('ARGUMENT_INVALID', `no command ${JSON.stringify(verb ?? '')}`, {
+        hint: USAGE,
+      });
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: OPTIONS,
+      allowPositionals: true,
+    });
+    const [verb, ...rest] = positionals;
+    if (rest.length > 0) throw new TypeError(`unexpected ${rest.join(' ')}`);
+    return { verb, options: values };
+  } catch (cause) {
+    throw new BilletError(
+      'ARGUMENT_INVALID',
+      cause instanceof Error ? cause.message : String(cause),
+      {
+        hint: USAGE,
+        cause,
+      },
+    );
+  }
+}
+
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+  return stop.signal;
+}
+
+function assertNode(): void {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major >= NODE_MAJOR) return;
+  process.stderr.write(
+    `billet agent: Node ${NODE_MAJOR} is needed, this is ${process.versions.node}\n` +
+      `  install it from nodejs.org, or with \`npm install\` in the source tree\n`,
+  );
+  process.exit(1);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  assertNode();
+  try {
+    await runAgent(args);
+    return 0;
+  } catch (error) {
+    const known = error instanceof BilletError ? error : null;
+    const text = known ? `${known.code}: ${known.message}\n  ${known.hint}` : String(error);
+    process.stderr.write(`billet agent: ${text}\n`);
+    return known?.code === 'ARGUMENT_INVALID' ? 2 : 1;
+  }
+}
+
+/** A bundle starts its threads from this same file: they serve, and do nothing else. */
+const isThread = !isMainThread && (runWorker() || runJournalThread());
+if (import.meta.main && isMainThread && !isThread)
+  process.exitCode = await main(process.argv.slice(2));
