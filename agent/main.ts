@@ -8,10 +8,8 @@ import { BilletError } from '#shared/errors.ts';
 import { askPlan, askStatus } from './ask.ts';
 import { CONFIG_FILE, loadConfig } from './config.ts';
 import { openLog } from './drivers/journal.ts';
-import { runJournalThread } from './drivers/journal-thread.ts';
 import { inheritedFds, openNotify } from './drivers/notify.ts';
 import type { AgentIo } from './run.ts';
-import { runWorker } from './store/worker.ts';
 
 const NODE_MAJOR = 26;
 
@@ -52,11 +50,7 @@ export async function runAgent(args: readonly string[]): Promise<void> {
 /** Names of uname(2). */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
 
-async function dispatch(
-  args: readonly string[],
-  io: AgentIo,
-  signal: AbortSignal,
-): Promise<number> {
+async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSignal): Promise<void> {
   const { verb, options } = parse(args);
   const config = await loadConfig(options.config ?? CONFIG_FILE);
   switch (verb) {
@@ -137,6 +131,11 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** A bundle starts its threads from this same file: they serve, and do nothing else. */
-const isThread = !isMainThread && (runWorker() || runJournalThread());
-if (import.meta.main && isMainThread && !isThread)
-  process.exitCode = await main(process.argv.slice(2));
+async function serveThread(): Promise<void> {
+  const { runWorker } = await import('./store/worker.ts');
+  const { runJournalThread } = await import('./drivers/journal-thread.ts');
+  if (!runWorker()) runJournalThread();
+}
+
+if (!isMainThread) await serveThread();
+else if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
