@@ -34,7 +34,7 @@ export interface Certified {
   readonly notAfter: number;
 }
 
-/** The commit that a first use was, so that what it revoked counts before the reply goes out. */
+/** The commit, if it revoked something: that has to count before the reply goes out. */
 type Enrolled = Certified & { readonly revision: number | null };
 
 /**
@@ -78,12 +78,13 @@ export async function enroll(
     const { serial, notBefore, notAfter, pem: certificate } = issued;
     const used = { key, at: now, serial, notAfter, certificate };
     const superseded = { reason: 'superseded', by: nodeActor(instance), now } as const;
+    const revoked = await deps.register.revokeInstance(instance, superseded);
     const bootToken = found.record.boot.token;
     return {
       changes: [
         records.tokens.put(id, { ...token.record, used }, token.revision),
         deps.register.issued({ serial, instance, notBefore, notAfter }),
-        ...(await deps.register.revokeInstance(instance, superseded)),
+        ...revoked,
         ...(bootToken === null || bootToken === id
           ? []
           : await revokeTokenChanges(records, bootToken)),
@@ -100,7 +101,7 @@ export async function enroll(
           details: { token: id, serial },
         }),
       ],
-      result: (revision) => ({ certificate, notAfter, revision }),
+      result: (at) => ({ certificate, notAfter, revision: revoked.length > 0 ? at : null }),
     };
   });
   if (enrolled === null) return await same(deps, secret, instance);

@@ -100,7 +100,7 @@ export async function orderBoot(
 
 export interface Ended {
   readonly record: InstanceRecord;
-  /** Of the commit that revoked its certificates; null when there was nothing to do. */
+  /** Of the commit that revoked its certificates; null when there were none. */
   readonly revision: number | null;
 }
 
@@ -121,16 +121,17 @@ export async function terminate(
     const closed = { boot: { ordered: false, token: null }, openTokens: [], certificate: null };
     const next = { ...enter(found.record, state, now, `by ${actor}`), ...closed };
     const tokens = found.record.openTokens.map((token) => revokeTokenChanges(records, token));
-    const reason = 'cessationOfOperation';
+    const order = { reason: 'cessationOfOperation', by: actor, now } as const;
+    const revoked = await register.revokeInstance(id, order);
     return {
       changes: [
         records.instances.put(id, next, found.revision),
-        ...(await register.revokeInstance(id, { reason, by: actor, now })),
+        ...revoked,
         ...(await Promise.all(tokens)).flat(),
         ...(await stepChanges(records, id, await closingSteps(records, actor, id))),
         told(records, actor, id, 'instance.terminating', `${id} was terminated`),
       ],
-      result: (revision: number) => ({ record: next, revision }),
+      result: (at: number): Ended => ({ record: next, revision: revoked.length > 0 ? at : null }),
     };
   });
   if (ended) return ended;
