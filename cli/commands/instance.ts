@@ -29,8 +29,9 @@ export function instanceCommand(io: CommandIo): Command {
     description: 'Let the next network boot of an instance have a token to enroll with.',
     route: routes.orderBoot,
     done: ({ id, node }) => [
-      `the next network boot of ${id} (${node}) gets a token; switch the machine on now`,
-      `Follow it: billet events --follow --subject instance/${id}`,
+      `the next network boot of ${id} (${node}) gets a token`,
+      'Switch the machine on now.',
+      `Next: billet events --follow --subject instance/${id}`,
     ],
   });
   addVerb(command, io, {
@@ -39,7 +40,7 @@ export function instanceCommand(io: CommandIo): Command {
     route: routes.terminateInstance,
     done: ({ id, node, state }) => [
       `instance ${id} of ${node} is ${state}`,
-      `A new one: billet instance create ${node}`,
+      `Next: billet instance create ${node}`,
     ],
   });
   return command;
@@ -55,8 +56,9 @@ function addCreate(parent: Command, io: CommandIo): void {
       const params = { name: parseArgument(NodeName, node, 'node') };
       const instance = await coordinator.call(routes.createInstance, { params });
       emit(io, options.json === true, instance, () => [
-        `instance ${instance.id} of ${instance.node} is ${instance.state}; switch the machine on now`,
-        `Follow it: billet events --follow --subject instance/${instance.id}`,
+        `instance ${instance.id} of ${instance.node} is ${instance.state}`,
+        'Switch the machine on now.',
+        `Next: billet events --follow --subject instance/${instance.id}`,
       ]);
     }),
   );
