@@ -1,0 +1,64 @@
+// Which generation does this boot take up? Pure: from what the coordinator says and what earlier
+// boots left.
+
+import type { Desired } from '#shared/schema/desired.ts';
+import type { BootRecord } from './boot-record.ts';
+
+/** So many boots may a generation begin without turning good. */
+export const TRIAL_BOOTS_MAX = 2;
+
+export interface Choice {
+  readonly desired: Desired;
+  /** desired: what is wanted; good: the last good one, since the wanted one was rejected. */
+  readonly why: 'desired' | 'good';
+  /** What this machine gives up on now. */
+  readonly rejects: { readonly generation: number; readonly reason: string } | null;
+}
+
+export interface Candidates {
+  readonly desired: Desired;
+  /** Generations that the coordinator lists as rejected. */
+  readonly rejected: readonly number[];
+  /** The coordinator's last good one, else this machine's own; null before the first. */
+  readonly good: Desired | null;
+  readonly record: BootRecord;
+}
+
+/** Without a good generation the wanted one is tried again and again: a machine is never given up. */
+export function chooseGeneration({ desired, rejected, good, record }: Candidates): Choice {
+  const { generation } = desired;
+  if (good === null || good.generation === generation || record.good?.generation === generation)
+    return { desired, why: 'desired', rejects: null };
+  const known = rejected.includes(generation) || isRejected(record, generation);
+  if (known) return { desired: good, why: 'good', rejects: null };
+  const boots = record.trial?.generation === generation ? record.trial.boots : 0;
+  if (boots < TRIAL_BOOTS_MAX) return { desired, why: 'desired', rejects: null };
+  const reason = `${boots} boots began with it and none of them turned good`;
+  return { desired: good, why: 'good', rejects: { generation, reason } };
+}
+
+/** The record with one more rejected generation. */
+export function withRejected(
+  record: BootRecord,
+  rejects: { readonly generation: number; readonly reason: string },
+): BootRecord {
+  if (isRejected(record, rejects.generation)) return record;
+  const rejected = [...record.rejected, rejects].slice(-64);
+  return { ...record, rejected, trial: null };
+}
+
+/** The record as a boot with `generation` begins. One that is good already is not on trial. */
+export function withTrial(record: BootRecord, generation: number): BootRecord {
+  if (record.good?.generation === generation) return { ...record, trial: null };
+  const before = record.trial?.generation === generation ? record.trial.boots : 0;
+  return { ...record, trial: { generation, boots: before + 1 } };
+}
+
+/** Numbers of another history mean nothing here; floors hold whoever coordinates. */
+export function inHistory(record: BootRecord, history: string): BootRecord {
+  if (record.history === history) return record;
+  return { ...record, history, trial: null, rejected: [], good: null };
+}
+
+const isRejected = ({ rejected }: BootRecord, generation: number): boolean =>
+  rejected.some((each) => each.generation === generation);

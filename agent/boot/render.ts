@@ -1,0 +1,94 @@
+// Settings of a node as files of its root. Pure: returns what to write, and writes nothing.
+
+import { z } from 'zod';
+import { sha256 } from '#shared/digest.ts';
+import { BilletError } from '#shared/errors.ts';
+import type { Desired } from '#shared/schema/desired.ts';
+import type { ModuleLabel } from '#shared/schema/module.ts';
+
+export type RenderedFile =
+  | { readonly path: string; readonly content: string; readonly mode: number }
+  | { readonly path: string; readonly linkTo: string };
+
+export interface RenderRequest {
+  readonly desired: Desired;
+  /** MAC addresses of the links that DHCP configured. */
+  readonly macs: readonly string[];
+  /** Name servers that DHCP gave. */
+  readonly dns: readonly string[];
+}
+
+/** Files by their absolute paths in the new root. */
+export function renderRoot({ desired, macs, dns }: RenderRequest): RenderedFile[] {
+  const { settings, instance, node } = desired;
+  const hostname = settings.hostname ?? node;
+  const servers = settings.dns ?? dns;
+  const file = (path: string, content: string, mode = 0o644) => ({ path, content, mode });
+  return [
+    file('/etc/hostname', `${hostname}\n`),
+    file('/etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${hostname}\n::1 localhost ip6-localhost\n`),
+    // machine-id(5): the same in each boot of one instance, another one in its next life.
+    file('/etc/machine-id', `${sha256(`billet machine-id ${instance}`).slice(7, 39)}\n`, 0o444),
+    ...(settings.timezone === undefined
+      ? []
+      : [{ path: '/etc/localtime', linkTo: `/usr/share/zoneinfo/${settings.timezone}` }]),
+    ...(servers.length === 0
+      ? []
+      : [file('/etc/resolv.conf', servers.map((each) => `nameserver ${each}\n`).join(''))]),
+    ...(settings.sshKeys === undefined
+      ? []
+      : [
+          file(
+            '/root/.ssh/authorized_keys',
+            settings.sshKeys.map((key) => `${key}\n`).join(''),
+            0o600,
+          ),
+        ]),
+    ...macs.map((mac) =>
+      file(`/etc/systemd/network/10-billet-${mac.replaceAll(':', '')}.network`, networkd(mac)),
+    ),
+  ];
+}
+
+/** systemd.network(5): goes on with the lease that the boot got, under the same client identifier. */
+function networkd(mac: string): string {
+  return `[Match]
+MACAddress=${mac}
+
+[Network]
+DHCP=ipv4
+KeepConfiguration=dhcp
+
+[DHCPv4]
+ClientIdentifier=mac
+`;
+}
+
+/**
+ * The settings of each module, checked against the schema that its signed label declares. Throws
+ * CONFIG_INVALID for settings that do not fit, or of a module that takes none or is not there.
+ */
+export function moduleSettings(
+  desired: Desired,
+  labels: readonly ModuleLabel[],
+): ReadonlyMap<string, unknown> {
+  const checked = new Map<string, unknown>();
+  for (const [name, values] of Object.entries(desired.settings.modules ?? {})) {
+    const label = labels.find((each) => each.name === name);
+    // A service module's settings are checked when it is attached.
+    if (label === undefined && desired.modules.some((ref) => ref.name === name)) continue;
+    if (label?.settingsSchema === undefined)
+      throw invalid(name, label ? 'it declares no settings' : 'it is not part of the node');
+    const schema = z.fromJSONSchema(label.settingsSchema as Parameters<typeof z.fromJSONSchema>[0]);
+    const parsed = schema.safeParse(values);
+    if (!parsed.success) throw invalid(name, z.prettifyError(parsed.error));
+    checked.set(name, parsed.data);
+  }
+  return checked;
+}
+
+function invalid(name: string, why: string): BilletError {
+  return new BilletError('CONFIG_INVALID', `settings of module ${name}: ${why}`, {
+    hint: `correct settings.modules.${name} of the node; \`billet module inspect\` shows the schema`,
+  });
+}
