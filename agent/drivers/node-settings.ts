@@ -22,7 +22,10 @@ export function hostNodeSettings({ root = '/' }: NodeSettingsOptions = {}): Node
 
   async function hostname(name: string): Promise<void> {
     await replace(at('/etc/hostname'), `${name}\n`, 0o644);
-    await writeFile(at('/proc/sys/kernel/hostname'), name);
+    await replace(at('/etc/hosts'), hosts(name), 0o644);
+    const kernel = at('/proc/sys/kernel/hostname');
+    const current = (await readFileOrNull(kernel))?.toString('utf8').trim();
+    if (current !== name) await writeFile(kernel, name);
   }
 
   async function timezone(name: string): Promise<void> {
@@ -57,6 +60,9 @@ export function hostNodeSettings({ root = '/' }: NodeSettingsOptions = {}): Node
     },
   };
 }
+
+const hosts = (name: string): string =>
+  `127.0.0.1 localhost\n127.0.1.1 ${name}\n::1 localhost ip6-localhost\n`;
 
 async function readlinkOrNull(path: string): Promise<string | null> {
   try {

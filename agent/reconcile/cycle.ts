@@ -99,12 +99,6 @@ function choose(document: DesiredDocument, deps: CycleDeps) {
     // Generations of another history cannot be compared, and so are not gone back to.
     .filter((each) => each?.desired.history === wanted.desired.history);
   const chosen = chooseGeneration({ desired: wanted, rejected, fallbacks });
-  if (chosen === null)
-    throw new BilletError(
-      'UNSUPPORTED',
-      `generation ${wanted.generation} was rejected, and there is none to go back to`,
-      { hint: 'change the node, so that it gets a new generation: billet node set' },
-    );
   const fallback = fallbacks.some(
     (each) =>
       each !== null && each.generation !== chosen.generation && !rejected.includes(each.generation),

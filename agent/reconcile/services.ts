@@ -9,6 +9,7 @@ import { BilletError } from '#shared/errors.ts';
 import { type ModuleLabel, type ModuleName, ModuleRef } from '#shared/schema/module.ts';
 import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
 import type { Units } from '../drivers/units.ts';
+import { assertSettings } from './module-settings.ts';
 import { settingsKey } from './plan.ts';
 import type { Modules, MountTable } from './ports.ts';
 import type { ModuleSettings } from './steps.ts';
@@ -72,6 +73,7 @@ export function services(deps: ServicesDeps): Services {
       const units = label.services.map((service) => unitName(label, service));
       const others = await records();
       assertNamesFree(label, units, others);
+      assertSettings(label, settings);
       const before = others.find((each) => each.module.name === label.name);
       if (before !== undefined) await stopAll(before.units, signal);
 

@@ -11,15 +11,18 @@ export interface Candidates<G extends { readonly generation: number }> {
   readonly fallbacks: readonly (G | null)[];
 }
 
-/** The wanted generation, or where it was rejected the best fallback; null when there is none. */
+/**
+ * The wanted generation, or where it was rejected the best fallback. Without one the wanted
+ * generation is tried again and again: a machine is never given up.
+ */
 export function chooseGeneration<G extends { readonly generation: number }>(
   candidates: Candidates<G>,
-): G | null {
+): G {
   const { desired, rejected, fallbacks } = candidates;
   const runnable = [desired, ...fallbacks].filter(
     (each): each is G => each !== null && !rejected.includes(each.generation),
   );
-  return runnable[0] ?? null;
+  return runnable[0] ?? desired;
 }
 
 export interface Evidence {

@@ -1,0 +1,111 @@
+// The reconcile loop on a node in a directory, for tests: real journal, state and services.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import type { Clock } from '#shared/clock.ts';
+import { BilletError } from '#shared/errors.ts';
+import type { Desired } from '#shared/schema/desired.ts';
+import { openJournal } from './journal.ts';
+import { type ReconcileLoop, reconcileLoop } from './loop.ts';
+import { services } from './services.ts';
+import { openState, type StateFiles } from './state.ts';
+import {
+  type Before,
+  envelopeOf,
+  INSTANCE,
+  type TestModule,
+  type TestNode,
+  testNode,
+} from './testing.ts';
+import type { Observed } from './world.ts';
+
+export const testClock: Clock = {
+  now: () => Date.UTC(2026, 10, 21),
+  monotonic: () => 0,
+  sleep: (ms, signal) => setTimeout(Math.min(ms, 5), undefined, { signal }),
+};
+
+export interface TestAgent {
+  readonly loop: ReconcileLoop;
+  readonly node: TestNode;
+  readonly state: StateFiles;
+  desired: Desired;
+  confirmed: number | null;
+  rejected: number[];
+  /** Names of modules whose probes fail. */
+  readonly failing: Set<string>;
+  /** Kinds of the steps that were done. */
+  readonly done: string[];
+  close(): Promise<void>;
+}
+
+export interface TestAgentOptions {
+  readonly dir: string;
+  readonly modules: readonly TestModule[];
+  readonly desired: Desired;
+  readonly booted?: Observed['booted'];
+  readonly before?: Before;
+  /** Around each append to the journal. */
+  readonly onJournal?: (event: string) => Promise<void>;
+}
+
+export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
+  const { dir, onJournal = async () => undefined } = options;
+  const runDir = join(dir, 'run');
+  const stateDir = join(dir, 'state');
+  await mkdir(stateDir, { recursive: true });
+  const node = testNode(dir, options.modules, options.before);
+  const state = await openState({ stateDir, runDir });
+  const journal = await openJournal(join(stateDir, 'journal'));
+  const failing = new Set<string>();
+  const probe = async ({ name }: { readonly name: string }) => {
+    if (!failing.has(name)) return;
+    throw new BilletError('PROBE_FAILED', `${name} does not answer`, { hint: '' });
+  };
+  const done: string[] = [];
+  const agent: Omit<TestAgent, 'loop'> = {
+    node,
+    state,
+    desired: options.desired,
+    confirmed: null,
+    rejected: [],
+    failing,
+    done,
+    close: () => journal.close(),
+  };
+  const loop = reconcileLoop({
+    clock: testClock,
+    instance: INSTANCE,
+    ports: node,
+    services: services({ ...node, runDir, probe }),
+    state,
+    journal: {
+      openStep: journal.openStep,
+      async begin(generation, step) {
+        await onJournal('before begin');
+        await journal.begin(generation, step);
+        await onJournal('after begin');
+      },
+      async done() {
+        await onJournal('before done');
+        await journal.done();
+        await onJournal('after done');
+      },
+      failed: journal.failed,
+      close: journal.close,
+    },
+    booted: options.booted ?? null,
+    merged: [],
+    bootedGeneration: 0,
+    probe,
+    document: () => ({
+      etag: '',
+      reply: { envelope: envelopeOf(agent.desired), rejected: agent.rejected, good: null },
+    }),
+    confirmed: () => agent.confirmed,
+    onStatus: () => undefined,
+    onDone: ({ kind }) => done.push(kind),
+  });
+  return Object.assign(agent, { loop });
+}
