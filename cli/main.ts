@@ -27,4 +27,6 @@ const io: CommandIo = {
   signal: interrupt.signal,
 };
 
-process.exitCode = await runBillet(process.argv.slice(2), io);
+const code = await runBillet(process.argv.slice(2), io);
+// Agent and coordinator set it themselves when they end badly.
+if (code !== 0) process.exitCode = code;

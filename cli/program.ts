@@ -37,6 +37,8 @@ async function buildProgram(args: readonly string[], io: CommandIo): Promise<Com
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help of a command')
     .addHelpText('after', EPILOGUE)
+    // So that `billet coordinator` may hand its flags on as they are.
+    .enablePositionalOptions()
     .exitOverride()
     .configureHelp({ helpWidth: io.columns, sortSubcommands: false })
     .configureOutput({

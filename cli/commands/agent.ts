@@ -14,14 +14,15 @@ export function agentCommand(_io: CommandIo): Command {
   const command = new Command('agent').description(
     'The agent of this machine, on the machine itself.',
   );
-  command
+  const run = command
     .command('run')
     .description('Run as the agent, until stopped.')
     .option('--config <file>', 'instead of /etc/billet/agent.json')
     .action((options: { config?: string }) =>
       start(['run', ...valued('--config', options.config)]),
     );
-  command
+  withExamples(run, 'billet agent run --config /etc/billet/agent.json');
+  const enroll = command
     .command('enroll')
     .description('Trade the bootstrap token for a certificate, and exit.')
     .option('--config <file>', 'instead of /etc/billet/agent.json')
@@ -33,11 +34,12 @@ export function agentCommand(_io: CommandIo): Command {
         ...valued('--identity', options.identity),
       ]),
     );
+  withExamples(enroll, 'billet agent enroll --identity identity.json');
   for (const [name, description] of [
     ['status', 'Show what the running agent knows.'],
     ['plan', 'Show what the running agent would do next.'],
-  ] as const)
-    command
+  ] as const) {
+    const child = command
       .command(name)
       .description(description)
       .option('--config <file>', 'instead of /etc/billet/agent.json')
@@ -49,6 +51,8 @@ export function agentCommand(_io: CommandIo): Command {
           ...(options.json === true ? ['--json'] : []),
         ]),
       );
+    withExamples(child, `billet agent ${name}`, `billet agent ${name} --json`);
+  }
   return withExamples(command, 'billet agent status', 'billet agent plan --json');
 }
 

@@ -19,15 +19,16 @@ export function coordinatorCommand(_io: CommandIo): Command {
       'after',
       `
 Flags (over the file, over the defaults):
-  --config FILE         strict JSON (default: /etc/billet/coordinator.json if it is there)
-  --state-dir DIR       store, CA, registry, admin.json (default: /var/lib/billet/coordinator)
+  --config FILE         strict JSON, else /etc/billet/coordinator.json if there
+  --state-dir DIR       store, CA, registry, admin.json, else
+                        /var/lib/billet/coordinator
   --listen HOST:PORT    HTTPS (default: 127.0.0.1:8443)
   --boot-listen HOST:PORT|none
                         plain HTTP for boot files (default: 127.0.0.1:8480)
   --url URL             how nodes and operators reach it
   --boot-url URL        how firmware reaches it
   --trust-domain NAME   of the certificates (default: billet.internal)
-  --name NAME           DNS name or IP address of its certificate; may be repeated`,
+  --name NAME           DNS name or IP of its certificate; again for more`,
     )
     .action(async (flags: readonly string[]) => {
       // By its address: the sides know each other only here, and only at run time.
@@ -39,6 +40,6 @@ Flags (over the file, over the defaults):
     command,
     'billet coordinator',
     'billet coordinator --listen 0.0.0.0:8443 --name coordinator.example.net',
-    'billet coordinator --state-dir /tmp/try --listen 127.0.0.1:0 --boot-listen none',
+    'billet coordinator --state-dir /srv/try --boot-listen none',
   );
 }
