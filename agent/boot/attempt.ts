@@ -1,0 +1,102 @@
+// One attempt to turn desired state into a root: choose the generation, mount its system, make it a
+// root. Records what failed for good, so that the next attempt takes another way.
+
+import { BilletError } from '#shared/errors.ts';
+import type { Desired } from '#shared/schema/desired.ts';
+import type { Facts } from '#shared/schema/facts.ts';
+import type { InstanceId } from '#shared/schema/ids.ts';
+import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
+import type { NetworkUp } from '../drivers/network.ts';
+import { type DesiredDocument, readEnvelope } from '../link/desired.ts';
+import type { Store } from '../store/store.ts';
+import { loadBootRecord, saveBootRecord } from './boot-record.ts';
+import { chooseGeneration, inHistory, withRejected, withTrial } from './policy.ts';
+import type { BootPorts, Uplink } from './ports.ts';
+import { moduleSettings, renderRoot } from './render.ts';
+import { assertRoot, prepareRoot } from './root.ts';
+import { mountSystem, type System } from './system.ts';
+
+export interface AttemptRequest {
+  readonly document: DesiredDocument;
+  readonly instance: InstanceId;
+  readonly policy: TrustPolicy;
+  readonly store: Store;
+  /** Null when the coordinator is away: only what is in the store will do. */
+  readonly uplink: Uplink | null;
+  readonly network: NetworkUp;
+  readonly facts: Facts;
+}
+
+export interface Booted {
+  readonly desired: Desired;
+  readonly system: System;
+}
+
+/** Throws what stands in the way; nothing is mounted at `sysroot` then. */
+export async function attemptBoot(
+  ports: BootPorts,
+  request: AttemptRequest,
+  signal: AbortSignal,
+): Promise<Booted> {
+  const { document, instance } = request;
+  const { state } = ports.paths;
+  const desired = readEnvelope(document.reply.envelope, instance);
+  let record = inHistory(await loadBootRecord(state), desired.history);
+  const goodEnvelope = document.reply.good ?? record.good?.envelope ?? null;
+  const good = goodEnvelope === null ? null : readEnvelope(goodEnvelope, instance);
+  const choice = chooseGeneration({ desired, rejected: document.reply.rejected, good, record });
+  if (choice.rejects !== null) record = withRejected(record, choice.rejects);
+  await saveBootRecord(state, record);
+  try {
+    const chosen = choice.desired;
+    const kernelRelease = request.facts.kernelRelease;
+    const system = await mountSystem(
+      ports,
+      { ...request, desired: chosen, good, record, kernelRelease },
+      signal,
+    );
+    await makeRoot(ports, request, chosen, system, signal);
+    await saveBootRecord(state, withTrial(record, chosen.generation));
+    return { desired: chosen, system };
+  } catch (error) {
+    await unmountBelow(ports);
+    if (isFinal(error) && good !== null && choice.why === 'desired') {
+      const reason = `${error.code}: ${error.message}`.slice(0, 1024);
+      await saveBootRecord(state, withRejected(record, { generation: desired.generation, reason }));
+    }
+    throw error;
+  }
+}
+
+async function makeRoot(
+  ports: BootPorts,
+  { network }: AttemptRequest,
+  desired: Desired,
+  { modules, tree }: System,
+  signal: AbortSignal,
+): Promise<void> {
+  assertRoot(tree);
+  const labels = modules.map(({ label }) => label);
+  const macs = network.addresses.map(({ mac }) => mac);
+  await prepareRoot(
+    ports,
+    {
+      files: renderRoot({ desired, macs, dns: network.dns }),
+      settings: moduleSettings(desired, labels),
+      persistent: [...new Set(labels.flatMap(({ persistent }) => persistent))].sort(),
+    },
+    signal,
+  );
+}
+
+/** Trying the same again would end the same. */
+const isFinal = (error: unknown): error is BilletError =>
+  error instanceof BilletError && !error.retryable;
+
+/** What an attempt mounted, innermost first. */
+async function unmountBelow({ mounts, sysroot }: BootPorts): Promise<void> {
+  const below = (await mounts.table()).filter(
+    ({ target }) => target === sysroot || target.startsWith(`${sysroot}/`),
+  );
+  for (const { target } of below.reverse()) mounts.unmount(target, { detach: true });
+}

@@ -1,0 +1,51 @@
+// What the boot needs of machine and network, as functions. `machine.ts` has the real ones, tests
+// have others.
+
+import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
+import type { Clock } from '#shared/clock.ts';
+import type { Facts } from '#shared/schema/facts.ts';
+import type { Identity } from '#shared/schema/identity.ts';
+import type { ModuleRef } from '#shared/schema/module.ts';
+import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
+import type { Exec } from '../drivers/exec.ts';
+import type { Mounts } from '../drivers/mounts.ts';
+import type { NetworkUp } from '../drivers/network.ts';
+import type { RunPaths } from '../handover.ts';
+import type { Discovered } from '../identity/discover.ts';
+import type { Enrolled } from '../identity/ensure-enrolled.ts';
+import type { DesiredDocument } from '../link/desired.ts';
+import type { Store } from '../store/store.ts';
+import type { BootLog } from './boot-log.ts';
+import type { DataDisk } from './data-disk.ts';
+
+/** Requests with the node's certificate. */
+export interface Uplink {
+  fetchDesired(signal: AbortSignal): Promise<DesiredDocument>;
+  sourceFor(ref: ModuleRef): ArtifactSource;
+  close(): Promise<void>;
+}
+
+export interface BootPorts {
+  readonly clock: Clock;
+  /** [0, 1) */
+  readonly random: () => number;
+  readonly log: BootLog;
+  readonly paths: RunPaths;
+  /** Where the new root is mounted: /sysroot. */
+  readonly sysroot: string;
+  readonly mounts: Mounts;
+  readonly exec: Exec;
+  readonly facts: () => Promise<Facts>;
+  readonly bootId: () => Promise<string>;
+  readonly trustPolicy: () => Promise<TrustPolicy>;
+  readonly networkUp: (signal: AbortSignal) => Promise<NetworkUp>;
+  readonly openDataDisk: (signal: AbortSignal) => Promise<DataDisk>;
+  readonly discoverIdentity: (signal: AbortSignal) => Promise<Discovered>;
+  readonly ensureEnrolled: (
+    identity: Identity,
+    facts: Facts,
+    signal: AbortSignal,
+  ) => Promise<Enrolled>;
+  readonly openUplink: (enrolled: Enrolled) => Uplink;
+  readonly openStore: (dir: string) => Promise<Store>;
+}

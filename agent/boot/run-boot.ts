@@ -1,0 +1,203 @@
+// The boot in the initramfs, from nothing to a root that is ready for switch_root. The order of the
+// stages stands here; what each does stands beside this file.
+
+import type { Facts } from '#shared/schema/facts.ts';
+import type { Condition, ModuleState } from '#shared/schema/heartbeat.ts';
+import type { Identity } from '#shared/schema/identity.ts';
+import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
+import type { NetworkUp } from '../drivers/network.ts';
+import { HANDOVER_FORMAT, type Handover, writeHandover } from '../handover.ts';
+import type { Enrolled } from '../identity/ensure-enrolled.ts';
+import { type AttemptRequest, attemptBoot, type Booted } from './attempt.ts';
+import type { DataDisk } from './data-disk.ts';
+import { desiredDocument, hasKeptDesired, isAway } from './desired-document.ts';
+import type { BootPorts, Uplink } from './ports.ts';
+import { pause, untilDone, withDeadline } from './stage.ts';
+
+const DEADLINE_MS = {
+  network: 30_000,
+  data: 120_000,
+  identity: 60_000,
+  enrolled: 60_000,
+  desired: 60_000,
+  system: 15 * 60_000,
+} as const;
+/** How long a machine that could boot by itself waits for a network. */
+const ALONE_AFTER_MS = 45_000;
+const WITHOUT_NETWORK: NetworkUp = { addresses: [], dns: [] };
+
+/** Resolves when everything is handed over. Rejects only when `signal` aborts. */
+export async function runBoot(ports: BootPorts, signal: AbortSignal): Promise<Handover> {
+  const { log } = ports;
+  log.marker('boot-start');
+  const storing = stageStore(ports, signal);
+  const [network, { data, store }, identity, facts, policy] = await Promise.all([
+    stageNetwork(ports, storing, signal),
+    storing,
+    stageIdentity(ports, signal),
+    ports.facts(),
+    untilDone(ports, 'boot-start', DEADLINE_MS.identity, ports.trustPolicy, signal),
+  ]);
+  const enrolled = await stageEnrolled(ports, identity, facts, signal);
+  const uplink = enrolled === null ? null : ports.openUplink(enrolled);
+  try {
+    const shared = { instance: identity.instance, policy, store, network, facts };
+    const { booted, offline } = await untilBooted(ports, uplink, shared, signal);
+    const handover = await handOver(ports, { data, facts, policy, identity, booted, offline });
+    log.marker('switch-root', { generation: booted.desired.generation });
+    return handover;
+  } finally {
+    await uplink?.close();
+    await store.close();
+  }
+}
+
+/** Goes on without a network where an earlier boot has left something to boot from. */
+async function stageNetwork(
+  ports: BootPorts,
+  storing: Promise<unknown>,
+  signal: AbortSignal,
+): Promise<NetworkUp> {
+  const settled = new AbortController();
+  const either = AbortSignal.any([signal, settled.signal]);
+  const connected = untilDone(ports, 'network-up', DEADLINE_MS.network, ports.networkUp, either);
+  const alone = storing.then(async () => {
+    if (await hasKeptDesired(ports)) await ports.clock.sleep(ALONE_AFTER_MS, either);
+    else await connected;
+    return WITHOUT_NETWORK;
+  });
+  try {
+    const network = await Promise.race([connected, alone]);
+    for (const { interface: name, cidr, mac } of network.addresses)
+      ports.log.marker('network-up', { interface: name, address: cidr, mac });
+    return network;
+  } finally {
+    settled.abort();
+    await Promise.allSettled([connected, alone]);
+  }
+}
+
+/** Null: the coordinator is away, the certificate has run out, and there is something to boot from. */
+async function stageEnrolled(
+  ports: BootPorts,
+  identity: Identity,
+  facts: Facts,
+  signal: AbortSignal,
+): Promise<Enrolled | null> {
+  const enroll = async (deadline: AbortSignal): Promise<Enrolled | null> => {
+    try {
+      return await ports.ensureEnrolled(identity, facts, deadline);
+    } catch (error) {
+      if (!isAway(error) || !(await hasKeptDesired(ports))) throw error;
+      ports.log.failure('enrolled', error);
+      return null;
+    }
+  };
+  const enrolled = await untilDone(ports, 'enrolled', DEADLINE_MS.enrolled, enroll, signal);
+  const how = enrolled?.how ?? 'offline';
+  ports.log.marker('enrolled', { instance: identity.instance, how });
+  return enrolled;
+}
+
+/** Threads start and the disk is made while the network comes up. */
+async function stageStore(ports: BootPorts, signal: AbortSignal) {
+  return await untilDone(
+    ports,
+    'store-ready',
+    DEADLINE_MS.data,
+    async (deadline) => {
+      const data = await ports.openDataDisk(deadline);
+      const store = await ports.openStore(ports.paths.store);
+      ports.log.marker('store-ready', {
+        data: data.kind,
+        device: data.device,
+        verity: store.verity,
+      });
+      return { data, store };
+    },
+    signal,
+  );
+}
+
+async function stageIdentity(ports: BootPorts, signal: AbortSignal) {
+  const { identity, source } = await untilDone(
+    ports,
+    'identity',
+    DEADLINE_MS.identity,
+    ports.discoverIdentity,
+    signal,
+  );
+  ports.log.marker('identity', { instance: identity.instance, source });
+  return identity;
+}
+
+/** Desired state is asked for again before each attempt: it may be what has to change. */
+async function untilBooted(
+  ports: BootPorts,
+  uplink: Uplink | null,
+  shared: Omit<AttemptRequest, 'document' | 'uplink'>,
+  signal: AbortSignal,
+): Promise<{ booted: Booted; offline: boolean }> {
+  for (let attempt = 0; ; attempt += 1) {
+    const { document, offline } = await untilDone(
+      ports,
+      'desired',
+      DEADLINE_MS.desired,
+      (deadline) => desiredDocument(ports, uplink, deadline),
+      signal,
+    );
+    const request = { ...shared, document, uplink: offline ? null : uplink };
+    const work = (deadline: AbortSignal) => attemptBoot(ports, request, deadline);
+    try {
+      const booted = await withDeadline(ports.clock, 'mounted', DEADLINE_MS.system, work, signal);
+      return { booted, offline };
+    } catch (error) {
+      signal.throwIfAborted();
+      ports.log.failure('mounted', error);
+      await pause(ports, 'mounted', attempt, signal);
+    }
+  }
+}
+
+interface HandoverParts {
+  readonly data: DataDisk;
+  readonly facts: Facts;
+  readonly policy: TrustPolicy;
+  readonly identity: Identity;
+  readonly booted: Booted;
+  readonly offline: boolean;
+}
+
+async function handOver(ports: BootPorts, parts: HandoverParts): Promise<Handover> {
+  const { booted, facts, policy } = parts;
+  const { token: _, ...identity } = parts.identity;
+  const { system, desired } = booted;
+  const handover: Handover = {
+    format: HANDOVER_FORMAT,
+    bootId: await ports.bootId(),
+    identity,
+    generation: desired.generation,
+    systemImage: system.digest,
+    modules: system.modules.map(
+      ({ ref: { name, version, manifest, image } }): ModuleState => ({
+        name,
+        version,
+        manifest,
+        image,
+        state: 'merged',
+      }),
+    ),
+    verity: system.mounted.verity,
+    data: parts.data.kind,
+    offline: parts.offline,
+    conditions: [...system.conditions, ...(facts.secureBoot ? [] : [BOOT_UNVERIFIED])],
+  };
+  await writeHandover(ports.paths, handover, policy);
+  return handover;
+}
+
+const BOOT_UNVERIFIED: Condition = {
+  code: 'BOOT_UNVERIFIED',
+  text: 'no firmware verified the boot image, and with it the trust policy that is in it',
+  hint: 'boot a signed image with Secure Boot; docs/security.md says what holds without it',
+};
