@@ -226,6 +226,8 @@ function once(work: () => Promise<void>): () => Promise<void> {
 export async function runCoordinator(args: readonly string[]): Promise<void> {
   const log = lineLog((line) => process.stderr.write(line));
   const ended = Promise.withResolvers<void>();
+  // Who read the log is gone; the coordinator is not.
+  process.stderr.on('error', () => {});
   try {
     const config: Config = await loadConfig(args);
     const coordinator = await startCoordinator(config, { log });
@@ -235,7 +237,7 @@ export async function runCoordinator(args: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof BilletError)) throw error;
     log.error(error.message, { code: error.code, hint: error.hint });
-    process.exitCode = 1;
+    process.exitCode = error.code === 'ARGUMENT_INVALID' ? 2 : 1;
   }
 }
 

@@ -10,10 +10,11 @@ type Json = Record<string, unknown>;
 /** OpenAPI 3.1.1, whose schemas are JSON Schema 2020-12. */
 export function openapiDocument(routes: Readonly<Record<string, Route>>) {
   const paths: Record<string, Json> = {};
+  const schemas: Json = { Problem: PROBLEM };
   for (const [name, route] of Object.entries(routes))
     paths[route.path] = {
       ...paths[route.path],
-      [route.method.toLowerCase()]: operation(name, route),
+      [route.method.toLowerCase()]: operation(name, route, schemas),
     };
   return {
     openapi: '3.1.1',
@@ -30,12 +31,15 @@ export function openapiDocument(routes: Readonly<Record<string, Route>>) {
         password: { type: 'http', scheme: 'basic', description: 'the password is the credential' },
         certificate: { type: 'mutualTLS' },
       },
-      schemas: { Problem: PROBLEM },
+      schemas,
     },
   };
 }
 
-function operation(name: string, route: Route): Json {
+/** Schemas that refer to themselves are moved to `schemas`, under the operation's name. */
+function operation(name: string, route: Route, schemas: Json): Json {
+  const schemaOf = (schema: z.ZodType, io: 'input' | 'output') =>
+    hoist(jsonSchema(schema, io), `${name}_${io}_`, schemas);
   return {
     operationId: name,
     summary: route.summary,
@@ -43,9 +47,9 @@ function operation(name: string, route: Route): Json {
     security: SECURITY[route.caller],
     ...(route.caller === 'anyone' ? {} : { 'x-billet-caller': route.caller }),
     parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
-    ...requestBody(route),
+    ...requestBody(route, schemaOf),
     responses: {
-      ...success(route),
+      ...success(route, schemaOf),
       default: {
         description: 'what went wrong, and what to do',
         content: {
@@ -94,9 +98,11 @@ function parameters(where: 'path' | 'query', schema: z.ZodObject): Json[] {
   }));
 }
 
-function requestBody(route: Route): Json {
+type SchemaOf = (schema: z.ZodType, io: 'input' | 'output') => Json;
+
+function requestBody(route: Route, schemaOf: SchemaOf): Json {
   if (route.method === 'GET') return {};
-  const schema = jsonSchema(route.body, 'input');
+  const schema = schemaOf(route.body, 'input');
   return {
     requestBody: {
       required: !route.body.safeParse(undefined).success,
@@ -105,7 +111,7 @@ function requestBody(route: Route): Json {
   };
 }
 
-function success(route: Route): Json {
+function success(route: Route, schemaOf: SchemaOf): Json {
   if (route.form === 'socket')
     return { 101: { description: 'a WebSocket of heartbeats, replies and nudges' } };
   const type =
@@ -117,7 +123,7 @@ function success(route: Route): Json {
   return {
     [String(route.status ?? 200)]: {
       description: 'done',
-      content: { [type]: { schema: jsonSchema(route.reply, 'output') } },
+      content: { [type]: { schema: schemaOf(route.reply, 'output') } },
     },
   };
 }
@@ -133,5 +139,13 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
       if (def.type === 'number' && 'coerce' in def && def.coerce) made.type = 'integer';
     },
   }) as Json;
+  return rest;
+}
+
+/** In OpenAPI a reference is resolved against the whole document, not against the schema it is in. */
+function hoist(schema: Json, prefix: string, schemas: Json): Json {
+  const text = JSON.stringify(schema).replaceAll('#/$defs/', `#/components/schemas/${prefix}`);
+  const { $defs = {}, ...rest } = JSON.parse(text) as Json & { $defs?: Json };
+  for (const [name, definition] of Object.entries($defs)) schemas[`${prefix}${name}`] = definition;
   return rest;
 }

@@ -68,4 +68,4 @@ export const leasedView = (record: TaskRecord, now: number): LeasedTask => ({
 });
 
 export const secondsLeft = (record: TaskRecord, now: number): number =>
-  Math.max(1, Math.floor(((record.leaseExpiresAt ?? now) - now) / 1000));
+  Math.max(1, Math.round(((record.leaseExpiresAt ?? now) - now) / 1000));
