@@ -143,8 +143,9 @@ export function packCommand(io: CommandIo): Command {
     });
   return withExamples(
     command,
-    'billet module pack --layer root.tar --module module.json -o oci:build/base:1.0.0',
-    'tar -C root --sort=name -c . | billet module pack --layer - --module module.json -o oci:build/base',
+    'billet module pack --layer root.tar --module module.json -o oci:base:1.0.0',
+    'tar -C root --sort=name -c . | \\',
+    '    billet module pack --layer - --module module.json -o oci:base',
   );
 }
 

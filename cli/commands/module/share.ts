@@ -60,7 +60,8 @@ export function pushCommand(io: CommandIo): Command {
   return withExamples(
     command,
     'billet module push oci:build/web:1.2.0 web:1.2.0',
-    'billet module push oci:build/web:1.2.0 registry.example/web:1.2.0 --credentials login.json',
+    'billet module push oci:build/web:1.2.0 registry.example/web:1.2.0 \\',
+    '    --credentials login.json',
   );
 }
 

@@ -87,7 +87,8 @@ export function signCommand(io: CommandIo): Command {
   return withExamples(
     command,
     'billet module sign oci:build/web:1.2.0 --key release.key',
-    'billet module sign registry.example/web:1.2.0 --key release.key --credentials login.json',
+    'billet module sign registry.example/web:1.2.0 --key release.key \\',
+    '    --credentials login.json',
   );
 }
 
