@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { TrustDomain } from '#shared/spiffe.ts';
 
-export const CONFIG_FILE = '/etc/billet/coordinator.json';
+const CONFIG_FILE = '/etc/billet/coordinator.json';
 
 /** `host:port`, with brackets around an IPv6 address; port 0 is any free one. */
 const Listen = z

@@ -18,6 +18,8 @@ const HANDSHAKE_MS = 10_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 /** A request that stands still for this long is over; streams write before that. */
 const IDLE_MS = 120_000;
+/** While stopping. */
+const IDLE_CHECK_MS = 20;
 
 export interface HttpsOptions {
   readonly listen: string;
@@ -126,13 +128,15 @@ async function start(server: Server, listen: string): Promise<Listener> {
     port: address.port,
     async stop(deadline) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      // Kept-alive connections fall idle one after the other, as their last answers go out.
+      const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
       const force = () => {
         for (const socket of sockets) socket.destroy();
       };
       if (deadline.aborted) force();
       deadline.addEventListener('abort', force, { once: true });
       await closed;
+      clearInterval(idle);
       deadline.removeEventListener('abort', force);
     },
   };

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'undici';
+import { silentLog } from '../coordinator/log.ts';
+import { startCoordinator } from '../coordinator/main.ts';
 import { serverEvents } from '../shared/client/event-stream.ts';
 import type { RouteClient } from '../shared/client/route-client.ts';
 import { routes } from '../shared/routes/table.ts';
@@ -31,8 +33,8 @@ before(async () => {
 after(() => fixture.close());
 
 /** A node's channel, and its messages as they come. */
-async function openChannel(node: TestNode) {
-  const url = `${fixture.coordinator.url.replace('https', 'wss')}/v1/node/channel`;
+async function openChannel(node: TestNode, of = fixture) {
+  const url = `${of.coordinator.url.replace('https', 'wss')}/v1/node/channel`;
   const socket = new WebSocket(url, { dispatcher: node.agent });
   const inbox: CoordinatorMessage[] = [];
   let wake = () => {};
@@ -154,6 +156,32 @@ test('events come in order, with who did it, and are resumed by revision', async
     headers: { authorization: `Bearer ${fixture.credential}` },
   });
   assert.deepEqual([gone.status, gone.json.code], [410, 'COMPACTED']);
+});
+
+test('a stop ends polls, streams and channels at once, and forgets nobody', async () => {
+  const own = await startFixture({ stopSeconds: 30 });
+  const config = { stateDir: own.stateDir, listen: '127.0.0.1:0', bootListen: null };
+  try {
+    const node = await own.node('stop-1');
+    const channel = await openChannel(node, own);
+    channel.beat(1);
+    await channel.next();
+    const etag = (await node.client.call(routes.getDesired, {}))?.etag ?? '';
+    const poll = node.client.call(routes.getDesired, { etag, query: { wait: 60 } });
+    const response = await own.admin.open(routes.watchEvents, { query: { follow: 'true' } });
+    const stream = Array.fromAsync(serverEvents(response.body));
+    const started = own.clock.monotonic();
+    await own.coordinator.stop();
+    assert.ok(own.clock.monotonic() - started < 3_000);
+    assert.deepEqual([await poll, await channel.closed], [null, 1001]);
+    assert.ok((await stream).length > 0);
+    own.coordinator = await startCoordinator(config, { log: silentLog });
+    const params = { id: node.id };
+    const { lastSeenAt } = bodyOf(await own.admin.call(routes.getInstance, { params }));
+    assert.ok(lastSeenAt !== null, 'written at the stop, not only every 30 s');
+  } finally {
+    await own.close();
+  }
 });
 
 test('who follows events gets them as they happen', { timeout: 10_000 }, async () => {

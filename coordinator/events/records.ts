@@ -20,8 +20,6 @@ export type News = Pick<EventRecord, 'actor' | 'kind' | 'subject' | 'text'> & {
 /** Unix milliseconds, so that the oldest come first, and something random. */
 const EventKey = z.string().regex(/^\d{14}-[0-9a-z]{12}$/);
 
-export type EventRecords = ReturnType<typeof eventRecords>;
-
 export const eventRecords = (store: Store, clock: Clock) => {
   const events = collection(store, {
     prefix: 'events',

@@ -35,7 +35,7 @@ export const significance = (heartbeat: Heartbeat): string =>
   ]);
 
 /** The instance after it said this, and what is to be told of it. */
-export function absorb(
+function absorb(
   before: InstanceRecord,
   heartbeat: Heartbeat,
   now: number,

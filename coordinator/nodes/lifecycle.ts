@@ -32,9 +32,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 /** In order of time. A state that is not listed waits for a person, and shows. */
-export const DEADLINES: Readonly<
-  Record<Provider, Partial<Record<InstanceState, readonly Deadline[]>>>
-> = {
+const DEADLINES: Readonly<Record<Provider, Partial<Record<InstanceState, readonly Deadline[]>>>> = {
   manual: {
     bootstrapping: [
       {

@@ -56,16 +56,13 @@ export const InstanceRecord = z.strictObject({
 export type InstanceRecord = z.infer<typeof InstanceRecord>;
 
 /** The heartbeat that last changed something; plain ones stay in memory. */
-export const HeartbeatRecord = z.strictObject({ heartbeat: Heartbeat, at: Moment });
-export type HeartbeatRecord = z.infer<typeof HeartbeatRecord>;
+const HeartbeatRecord = z.strictObject({ heartbeat: Heartbeat, at: Moment });
 
 const GenerationKey = z.string().regex(/^i-[0-9a-z]{16}\.\d{10}$/);
 const IndexKey = z.string().regex(/^[0-9a-f-]{12,36}$/);
 
 export const generationKey = (instance: InstanceId, generation: number): string =>
   `${instance}.${String(generation).padStart(10, '0')}`;
-
-export type NodeRecords = ReturnType<typeof nodeRecords>;
 
 export const nodeRecords = (store: Store) => ({
   nodes: collection(store, { prefix: 'nodes', schema: NodeRecord, id: NodeName, version: 1 }),

@@ -33,13 +33,11 @@ export const TaskRecord = z.strictObject({
 export type TaskRecord = z.infer<typeof TaskRecord>;
 
 /** Tasks of one instance that are not finished, in the order in which they were made. */
-export const QueueRecord = z.strictObject({ open: z.array(TaskId).max(16) });
+const QueueRecord = z.strictObject({ open: z.array(TaskId).max(16) });
 export const QUEUE_MAX = 16;
 
 /** What an idempotency key was used for. */
-export const TaskKeyRecord = z.strictObject({ task: TaskId, request: z.string().length(64) });
-
-export type TaskRecords = ReturnType<typeof taskRecords>;
+const TaskKeyRecord = z.strictObject({ task: TaskId, request: z.string().length(64) });
 
 export const taskRecords = (store: Store) => ({
   tasks: collection(store, { prefix: 'tasks', schema: TaskRecord, id: TaskId, version: 1 }),
