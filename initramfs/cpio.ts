@@ -41,7 +41,21 @@ function record({ name, mode, data }: Entry, inode: number, mtime: number): Buff
   const nameBytes = Buffer.from(`${name}\0`);
   const linkCount = (mode & 0o170000) === 0o040000 ? 2 : 1;
   // ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
-  const fields = [inode, mode, 0, 0, linkCount, mtime, data.length, 0, 0, 0, 0, nameBytes.length, 0];
+  const fields = [
+    inode,
+    mode,
+    0,
+    0,
+    linkCount,
+    mtime,
+    data.length,
+    0,
+    0,
+    0,
+    0,
+    nameBytes.length,
+    0,
+  ];
   const header = `070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`;
   return Buffer.concat([padded(Buffer.concat([Buffer.from(header), nameBytes])), padded(data)]);
 }

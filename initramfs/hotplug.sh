@@ -2,5 +2,5 @@
 # Run by busybox uevent for each event of the kernel: loads the driver of a device that appeared.
 set -eu
 if [ "${ACTION:-}" = add ] && [ -n "${MODALIAS:-}" ]; then
-  exec modprobe -bq "$MODALIAS"
+  exec /usr/sbin/modprobe -bq "$MODALIAS"
 fi

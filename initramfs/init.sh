@@ -23,12 +23,13 @@ if grep -q 'QEMU TCG' /proc/cpuinfo; then
   done > /run/modprobe.d/billet-emulated-cpu.conf
 fi
 
+# By path: busybox sh takes its own modprobe for the plain name, which ignores soft dependencies.
 # New devices from here on (disks behind a controller, USB), then those that the kernel has found.
 uevent /billet/hotplug.sh > /dev/null 2>&1 &
 hotplug_pid=$!
-find /sys/devices -name modalias -exec cat {} + | sort -u | xargs modprobe -abq || true
+find /sys/devices -name modalias -exec cat {} + | sort -u | xargs /usr/sbin/modprobe -abq || true
 # Nothing announces itself for these.
-modprobe -aq loop erofs overlay ext4 af_packet || true
+/usr/sbin/modprobe -aq loop erofs overlay ext4 af_packet || true
 
 # Everything said here and by the agent goes to every console that the kernel command line names.
 consoles=

@@ -27,6 +27,10 @@ export const parseModuleList = (text: string): string[] =>
  * does not have.
  */
 export function resolveModules(names: readonly string[], files: DepmodFiles): string[] {
+  if (!/: kernel/.test(files.dep))
+    throw new BilletError('KERNEL_MISMATCH', 'modules.dep names no dependency at all', {
+      hint: 'depmod could not read the modules: it needs liblzma5 for those that are packed',
+    });
   const paths = new Map<string, string>();
   const needs = new Map<string, string[]>();
   for (const line of lines(files.dep)) {

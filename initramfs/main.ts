@@ -4,6 +4,7 @@ import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { systemClock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import { buildBootImage } from './build.ts';
@@ -16,18 +17,16 @@ async function main(): Promise<void> {
   });
   if (values.policy === undefined || values.out === undefined)
     throw new BilletError('ARGUMENT_INVALID', '--policy and --out are needed', { hint: USAGE });
-  const policy = await readFile(values.policy, 'utf8');
-  TrustPolicy.parse(JSON.parse(policy));
+  TrustPolicy.parse(JSON.parse(await readFile(values.policy, 'utf8')));
   const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort());
-  const image = await buildBootImage(
-    {
-      cacheDir: values.cache ?? join(homedir(), '.cache/billet'),
-      signal: abort.signal,
-      say: (text) => process.stderr.write(`${text}\n`),
-    },
-    policy,
-  );
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
+  const image = await buildBootImage({
+    cacheDir: values.cache ?? join(homedir(), '.cache/billet'),
+    clock: systemClock,
+    trustPolicy: values.policy,
+    signal: abort.signal,
+    progress: (line) => process.stderr.write(`${line}\n`),
+  });
   await mkdir(values.out, { recursive: true });
   for (const name of ['kernel', 'initramfs', 'release'])
     await copyFile(join(image.dir, name), join(values.out, name));

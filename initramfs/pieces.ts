@@ -7,10 +7,13 @@ import { run } from '../setup/build/drivers/run.ts';
 import { librariesOf } from '../setup/build/libraries.ts';
 import { parseModuleList, resolveModules } from './kernel-modules.ts';
 
-/** Debian packages that the initramfs picks from. binutils strips Node and stays outside. */
+/**
+ * Debian packages that the initramfs picks from. binutils (strips Node) and liblzma5 (opened by
+ * depmod as it runs, to read packed modules) stay outside.
+ */
 export const BOOT_PACKAGES = [
   ...['linux-image-amd64', 'kmod', 'busybox-static', 'e2fsprogs', 'util-linux', 'libc-bin'],
-  ...['libatomic1', 'libgcc-s1', 'libstdc++6', 'binutils'],
+  ...['libatomic1', 'libgcc-s1', 'libstdc++6', 'binutils', 'liblzma5'],
 ];
 
 const BUSYBOX = '/usr/bin/busybox'; // static
@@ -84,12 +87,17 @@ async function copyModules(to: string, sources: PieceSources): Promise<void> {
   const [dep, softdep, alias, builtin] = await Promise.all(
     ['dep', 'softdep', 'alias', 'builtin'].map(read),
   );
-  const files = { dep, softdep, alias, builtin } as Record<'dep' | 'softdep' | 'alias' | 'builtin', string>;
+  const files = { dep, softdep, alias, builtin } as Record<
+    'dep' | 'softdep' | 'alias' | 'builtin',
+    string
+  >;
   const dir = join('/usr/lib/modules', kernelRelease);
   const wanted = resolveModules(parseModuleList(moduleList), files);
   for (const path of wanted) await copyInto(to, join(dir, path), join(from, path));
-  await run(['find', join(to, dir), '-name', '*.ko.xz', '-exec', 'xz', '-d', '{}', '+'], { signal });
+  await run(['find', join(to, dir), '-name', '*.ko.xz', '-exec', 'xz', '-d', '{}', '+'], {
+    signal,
+  });
   for (const name of ['order', 'builtin', 'builtin.modinfo'])
     await copyInto(to, join(dir, `modules.${name}`), join(from, `modules.${name}`));
-  await run(['chroot', to, '/usr/sbin/depmod', kernelRelease], { signal });
+  await run(['chroot', to, 'depmod', kernelRelease], { signal });
 }

@@ -3,18 +3,19 @@
 
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { BilletError } from '#shared/errors.ts';
 
 /** esbuild's ESM output has no `require`; some of the libraries call it for node: modules. */
 const REQUIRE = "import{createRequire as $r}from'node:module';const require=$r(import.meta.url);";
 
 const TREE = join(import.meta.dirname, '../..');
 
-/** Writes `entry` (default: the agent) and all that it imports to `file`. */
-export async function bundleAgent(file: string, entry = 'agent/main.ts'): Promise<void> {
-  await build({
+/** The bytes of `entry` (default: the agent) and of all that it imports. */
+export async function bundleAgent(entry = 'agent/main.ts'): Promise<Uint8Array> {
+  const { outputFiles } = await build({
     absWorkingDir: TREE,
     entryPoints: [entry],
-    outfile: file,
+    write: false,
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -25,5 +26,10 @@ export async function bundleAgent(file: string, entry = 'agent/main.ts'): Promis
     minifySyntax: true,
     legalComments: 'none',
     logLevel: 'error',
+  });
+  const [file] = outputFiles;
+  if (file !== undefined) return file.contents;
+  throw new BilletError('INTERNAL', `esbuild made nothing of ${entry}`, {
+    hint: 'look at setup/build/agent-bundle.ts',
   });
 }

@@ -20,7 +20,7 @@ export async function librariesOf(
       signal,
       hint: `the Debian root lacks a library of ${basename(program)}: add its package to the list`,
     });
-    for (const [, path = ''] of list.matchAll(/=> (\/\S+)/g)) 
+    for (const [, path = ''] of list.matchAll(/=> (\/\S+)/g))
       found.add(path.replace(/^\/lib/, '/usr/lib'));
   }
   return [...found].sort();

@@ -38,11 +38,11 @@ export async function run(argv: Argv, options: RunOptions): Promise<string> {
   const environment = { ...FIXED_ENVIRONMENT, ...options.environment };
   const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   // --kill-child and the private namespaces: killing unshare ends the tool and undoes its mounts.
-  const [file, ...args] = [
-    ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
+  const argumentsOfUnshare = [
+    ...['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
     ...['env', ...assignments, ...argv],
   ];
-  const child = spawn(file, args, {
+  const child = spawn('unshare', argumentsOfUnshare, {
     ...(options.cwd ? { cwd: options.cwd } : {}),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

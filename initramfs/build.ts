@@ -1,0 +1,135 @@
+// Builds the boot image: the kernel, and an initramfs with the agent and its trust policy. Entry of
+// the build; everything it makes lies in the cache, by what it was made from.
+
+import { createWriteStream } from 'node:fs';
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdCompress } from 'node:zlib';
+import { sha256 } from '#shared/digest.ts';
+import { bundleAgent } from '../setup/build/agent-bundle.ts';
+import { cached, fileDigest } from '../setup/build/cache.ts';
+import { SOURCE_DATE_EPOCH } from '../setup/build/epoch.ts';
+import { type BootRoot, type BuildContext, buildBootRoot } from './boot-root.ts';
+import { cpioOfTree } from './cpio.ts';
+import { collectPieces } from './pieces.ts';
+
+/**
+ * Of 19, 15 and 10, and lz4: see docs/performance.md. The network fetch counts as much as the
+ * unpacking, so the smallest wins.
+ */
+const ZSTD_LEVEL = 19;
+
+const SCRIPTS = {
+  'init.sh': 'init',
+  'hotplug.sh': 'billet/hotplug.sh',
+  'udhcpc.sh': 'usr/share/udhcpc/default.script',
+};
+
+export interface BootImageOptions extends BuildContext {
+  /** The trust policy that every node of this image enforces: a file, copied as it is. */
+  readonly trustPolicy: string;
+  /** Module to bundle as the agent; the agent itself unless a test brings its own. */
+  readonly agentEntry?: string;
+  /** The Node binary for nodes: linux, x64. */
+  readonly node?: string;
+}
+
+export interface BootImage {
+  /** Holds the files `kernel`, `initramfs` and `release`. */
+  readonly dir: string;
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly kernelRelease: string;
+  /** The agent as one file, the same as in the initramfs. */
+  readonly agentBundle: string;
+  readonly bootRoot: BootRoot;
+}
+
+/**
+ * Builds what is not in the cache yet. A changed agent or policy takes seconds: it is an archive of
+ * its own behind the large one (the kernel unpacks them in order). Equal inputs give equal bytes.
+ */
+export async function buildBootImage(options: BootImageOptions): Promise<BootImage> {
+  const bootRoot = await buildBootRoot(options, options.node);
+  const pieces = await buildPieces(bootRoot, options);
+  const agent = await buildAgent(options);
+  const scripts = Object.keys(SCRIPTS).map((name) => join(import.meta.dirname, name));
+  const inputs = {
+    pieces,
+    agent: await fileDigest(agent),
+    policy: await fileDigest(options.trustPolicy),
+    scripts: (await Promise.all(scripts.map(fileDigest))).join(' '),
+    recipe: await recipeDigest(),
+  };
+  const entry = await cached(options, 'boot-image', inputs, async (dir) => {
+    options.progress('packing the initramfs');
+    const tree = join(dir, 'tree');
+    await placeFile(agent, join(tree, 'billet/agent.mjs'), 0o644);
+    await placeFile(options.trustPolicy, join(tree, 'etc/billet/trust-policy.json'), 0o644);
+    for (const [name, target] of Object.entries(SCRIPTS))
+      await placeFile(join(import.meta.dirname, name), join(tree, target), 0o755);
+    const initramfs = join(dir, 'initramfs');
+    await copyFile(join(pieces, 'pieces.cpio.zst'), initramfs);
+    await appendArchive(initramfs, tree, options.signal);
+    await rm(tree, { recursive: true });
+    const vmlinuz = join(bootRoot.root, 'boot', `vmlinuz-${bootRoot.kernelRelease}`);
+    await copyFile(vmlinuz, join(dir, 'kernel'));
+    await writeFile(join(dir, 'release'), `${bootRoot.kernelRelease}\n`);
+  });
+  return {
+    dir: entry,
+    kernel: join(entry, 'kernel'),
+    initramfs: join(entry, 'initramfs'),
+    kernelRelease: bootRoot.kernelRelease,
+    agentBundle: agent,
+    bootRoot,
+  };
+}
+
+/** The large archive, which changes with the kernel or Node only. */
+async function buildPieces(bootRoot: BootRoot, context: BuildContext): Promise<string> {
+  const moduleList = await readFile(join(import.meta.dirname, 'modules.list'), 'utf8');
+  const inputs = { root: bootRoot.key, modules: sha256(moduleList), recipe: await recipeDigest() };
+  return cached(context, 'boot-pieces', inputs, async (dir) => {
+    context.progress('picking kernel modules and programs for the initramfs');
+    const tree = join(dir, 'tree');
+    await mkdir(tree);
+    await collectPieces(tree, { ...bootRoot, moduleList, signal: context.signal });
+    context.progress('compressing the initramfs (once; about a minute)');
+    await appendArchive(join(dir, 'pieces.cpio.zst'), tree, context.signal);
+    await rm(tree, { recursive: true });
+  });
+}
+
+async function buildAgent(options: BootImageOptions): Promise<string> {
+  const bytes = await bundleAgent(options.agentEntry);
+  const entry = await cached(options, 'agent', { agent: sha256(bytes) }, (dir) =>
+    writeFile(join(dir, 'agent.mjs'), bytes),
+  );
+  return join(entry, 'agent.mjs');
+}
+
+/** Appends the tree as a compressed cpio archive of its own. */
+async function appendArchive(file: string, tree: string, signal: AbortSignal): Promise<void> {
+  const zstd = createZstdCompress({
+    chunkSize: 1 << 20,
+    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+  });
+  const archive = Readable.from(cpioOfTree(tree, SOURCE_DATE_EPOCH));
+  await pipeline(archive, zstd, createWriteStream(file, { flags: 'a' }), { signal });
+}
+
+async function placeFile(from: string, to: string, mode: number): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  await copyFile(from, to);
+  await chmod(to, mode);
+}
+
+/** The files that decide bytes. */
+async function recipeDigest(): Promise<string> {
+  const files = ['build.ts', 'cpio.ts', 'kernel-modules.ts', 'pieces.ts'];
+  const digests = files.map((name) => fileDigest(join(import.meta.dirname, name)));
+  return sha256((await Promise.all(digests)).join(' '));
+}
