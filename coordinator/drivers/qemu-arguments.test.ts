@@ -10,7 +10,7 @@ const spec: QemuSpec = {
   uuid: '11111111-2222-4333-8444-555555555555',
   mac: '52:54:00:00:00:02',
 };
-const paths = { qmp: '/run/q', serial: '/run/s' };
+const paths = { qmp: '/run/q', serial: '/run/s', second: '/run/t' };
 
 test('a comma in a path stays one option of QEMU', () => {
   const line = qemuArguments(

@@ -37,12 +37,15 @@ export interface QemuSpec {
   readonly fwCfg?: readonly { readonly name: string; readonly path: string }[];
   /** File with one SMBIOS type 11 string. */
   readonly oemStringPath?: string;
+  /** A second serial line, ttyS1, for a shell. */
+  readonly secondSerial?: boolean;
 }
 
 export interface QemuPaths {
   /** UNIX sockets, at most 107 bytes each (unix(7)). */
   readonly qmp: string;
   readonly serial: string;
+  readonly second: string;
 }
 
 /** Throws ARGUMENT_INVALID for what QEMU's option syntax cannot carry. */
@@ -79,6 +82,14 @@ export function qemuArguments(spec: QemuSpec, paths: QemuPaths): string[] {
     `socket,id=serial0,path=${option(paths.serial)},server=on,wait=on`,
     '-serial',
     'chardev:serial0',
+    ...(spec.secondSerial
+      ? [
+          '-chardev',
+          `socket,id=serial1,path=${option(paths.second)},server=on,wait=off`,
+          '-serial',
+          'chardev:serial1',
+        ]
+      : []),
     '-chardev',
     `socket,id=qmp0,path=${option(paths.qmp)},server=on,wait=off`,
     '-mon',

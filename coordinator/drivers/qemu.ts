@@ -21,6 +21,8 @@ export interface Machine extends AsyncDisposable {
   onLine(listener: (line: string) => void): void;
   /** Types on the serial console. */
   write(text: string): void;
+  /** UNIX socket of the second serial line, if the machine has one. */
+  readonly secondSerialPath: string;
   /** Resolves when the process is gone, with its exit code (null after a signal). */
   readonly exited: Promise<number | null>;
   /** Power cut: SIGKILL, nothing is flushed. */
@@ -43,7 +45,7 @@ export async function startMachine(
 ): Promise<Machine> {
   signal.throwIfAborted();
   const dir = await mkdtemp(join(tmpdir(), 'billet-qemu-'));
-  const paths = { qmp: join(dir, 'qmp'), serial: join(dir, 'serial') };
+  const paths = { qmp: join(dir, 'qmp'), serial: join(dir, 'serial'), second: join(dir, 'second') };
   const child = spawn('qemu-system-x86_64', qemuArguments(spec, paths), {
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
@@ -87,6 +89,7 @@ export async function startMachine(
       exited,
       onLine: (listener) => listeners.push(listener),
       write: (text) => line.write(text),
+      secondSerialPath: paths.second,
       async cut() {
         stop();
         await exited;
