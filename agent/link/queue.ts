@@ -1,7 +1,7 @@
 // Task reports that the coordinator has not acknowledged yet: one file each, durable before the
 // first attempt. Sending again is safe, as the coordinator takes a repeated report as one.
 
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
@@ -42,7 +42,10 @@ export function reportQueue(dir: string): ReportQueue {
   }
 
   return {
-    add: (report) => writeFileAtomic(pathOf(report), JSON.stringify(report), { mode: 0o600 }),
+    async add(report) {
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      await writeFileAtomic(pathOf(report), JSON.stringify(report), { mode: 0o600 });
+    },
 
     async flush(send) {
       const counts = { sent: 0, dropped: 0 };

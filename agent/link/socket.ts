@@ -29,7 +29,7 @@ export interface SocketOptions {
 
 const OPEN_TIMEOUT_MS = 20_000;
 const REPLY_TIMEOUT_MS = 20_000;
-const CLOSE_GOING_AWAY = 1001;
+const CLOSE_NORMAL = 1000;
 
 interface Waiting {
   readonly resolve: (reply: HeartbeatReply) => void;
@@ -56,7 +56,7 @@ export async function openSocket(options: SocketOptions, signal: AbortSignal): P
     }
     waiting.clear();
   });
-  const close = () => socket.close(CLOSE_GOING_AWAY);
+  const close = () => socket.close(CLOSE_NORMAL);
   signal.addEventListener('abort', close, { once: true });
   void closed.promise.then(() => signal.removeEventListener('abort', close));
   await opened(socket, options.coordinator, signal);

@@ -81,8 +81,10 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
       if (result.failure === null) probed = result.desired.generation;
       else if (probed === result.desired.generation) probed = null;
       await publish(after(result), result.desired.modules, signal);
-      // A rejected generation has another in its place: take it up now, not in 30 s.
-      if (result.verdict?.verdict === 'rejected') wait.wake();
+      // What changed may have made more to do (another generation to go back to, garbage): look
+      // again now, not in 30 s. A pass without steps ends it, and so does a failure.
+      const rejected = result.verdict?.verdict === 'rejected';
+      if (rejected || (result.steps.length > 0 && result.failure === null)) wait.wake();
     } catch (error) {
       signal.throwIfAborted();
       await publish(afterError(error), [], signal);

@@ -26,7 +26,7 @@ export async function runProbe(
 ): Promise<string> {
   const deadline = clock.monotonic() + probe.timeoutSeconds * 1000;
   for (;;) {
-    const leftMs = Math.max(1, deadline - clock.monotonic());
+    const leftMs = Math.max(1, Math.ceil(deadline - clock.monotonic()));
     const limited = AbortSignal.any([signal, AbortSignal.timeout(leftMs)]);
     const finding = await attempt(probe, units, limited);
     signal.throwIfAborted();

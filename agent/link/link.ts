@@ -1,0 +1,164 @@
+// The agent's whole link: session, channel, heartbeats, desired state and renewal, wired so that a
+// renewed certificate is used at once. One of them per agent.
+
+import { X509Certificate } from 'node:crypto';
+import type { Clock } from '#shared/clock.ts';
+import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
+import type { Host } from '../drivers/host.ts';
+import type { Log } from '../drivers/journal.ts';
+import { type Enrolled, renew } from '../identity/ensure-enrolled.ts';
+import { keepRenewed } from '../identity/renewal.ts';
+import { pulse } from '../report/pulse.ts';
+import { channel } from './channel.ts';
+import { desiredFile } from './desired.ts';
+import { type DesiredLoop, desiredLoop } from './desired-loop.ts';
+import { openSession, type Session } from './session.ts';
+
+export interface LinkDeps {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly host: Host;
+  readonly enrolled: Enrolled;
+  readonly stateDir: string;
+  readonly buildHeartbeat: () => Promise<Heartbeat>;
+  readonly onReply: (reply: HeartbeatReply) => void;
+  readonly onDesired: () => void;
+  readonly onTasks: () => void;
+}
+
+export interface LinkState {
+  readonly connected: boolean;
+  /** RFC 3339; null before the first. */
+  readonly lastReplyAt: string | null;
+  /** Why the last attempt failed; null while all is well. */
+  readonly problem: string | null;
+  readonly certificateNotAfter: string;
+}
+
+export interface DaemonLink {
+  readonly desired: DesiredLoop;
+  session(): Session;
+  state(): LinkState;
+  /** A heartbeat now. */
+  pulse(): void;
+  /** Runs until `signal` aborts, and then rejects with its reason. */
+  run(signal: AbortSignal): Promise<never>;
+  /** One last heartbeat, if it can be had; then all connections end. */
+  goodbye(signal: AbortSignal): Promise<void>;
+}
+
+export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
+  const { clock, random, log, stateDir } = deps;
+  const { key } = deps.enrolled;
+  let { credentials } = deps.enrolled;
+  let session = sessionOf();
+  let lastReplyAt: number | null = null;
+  let problem: string | null = null;
+
+  function sessionOf(): Session {
+    const { identity, ca, certificate } = credentials;
+    return openSession({
+      coordinator: identity.coordinator,
+      ca,
+      client: { certificate, key: key.pem },
+    });
+  }
+
+  const say = (error: unknown): void => {
+    const text = error instanceof Error ? error.message : String(error);
+    // Once for each new reason: an outage of a day is not a journal full of it.
+    if (text !== problem) log.fail(error);
+    problem = text;
+  };
+
+  const socket = channel({
+    clock,
+    random,
+    session: () => session,
+    onNudge: (what) => (what === 'desired' ? desired.wake() : deps.onTasks()),
+    onState: (reason) => {
+      if (reason === null) log.info('the channel is open');
+      else say(new Error(`the channel: ${reason}`));
+    },
+  });
+
+  const desired = await desiredLoop({
+    clock,
+    random,
+    client: () => session.client,
+    file: desiredFile(stateDir),
+    onChange: deps.onDesired,
+    onError: say,
+  });
+
+  const beat = pulse({
+    clock,
+    random,
+    build: deps.buildHeartbeat,
+    send: socket.heartbeat,
+    onError: say,
+    onReply(reply) {
+      // Back, or here for the first time: reports may wait.
+      if (problem !== null || lastReplyAt === null) deps.onTasks();
+      lastReplyAt = clock.now();
+      problem = null;
+      desired.compare(reply.desired);
+      deps.onReply(reply);
+    },
+  });
+
+  async function renewCertificate(signal: AbortSignal) {
+    const facts = await deps.host.facts();
+    const current = { key, credentials };
+    credentials = await renew(current, stateDir, facts, signal);
+    const old = session;
+    session = sessionOf();
+    socket.reconnect();
+    await old.close();
+    log.info('the certificate was renewed');
+    return credentials;
+  }
+
+  return {
+    desired,
+    session: () => session,
+    state: () => ({
+      connected: socket.connected,
+      lastReplyAt: lastReplyAt === null ? null : new Date(lastReplyAt).toISOString(),
+      problem,
+      certificateNotAfter: notAfterOf(credentials.certificate),
+    }),
+    pulse: beat.wake,
+
+    async run(signal) {
+      const renewal = keepRenewed(
+        {
+          clock,
+          random,
+          current: () => credentials,
+          renew: renewCertificate,
+          onFailure: (error) => say(error),
+        },
+        signal,
+      );
+      return await Promise.race([
+        socket.run(signal),
+        desired.run(signal),
+        beat.run(signal),
+        renewal,
+      ]);
+    },
+
+    async goodbye(signal) {
+      try {
+        await socket.heartbeat(await deps.buildHeartbeat(), signal);
+      } catch (error) {
+        log.info(`no goodbye: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      await session.close();
+    },
+  };
+}
+
+const notAfterOf = (pem: string): string => new X509Certificate(pem).validToDate.toISOString();
