@@ -117,8 +117,9 @@ export function readJournal(
   for (const [index, line] of lines.entries()) {
     if (index === 0) continue;
     const record = recordOf(line);
-    const last = index === lines.length - 1 && torn === '';
-    if (record === null && last) break;
+    // A page that never reached the disk reads as zeros.
+    const unwritten = index === lines.length - 1 && torn === '' && line.includes('\0');
+    if (record === null && unwritten) break;
     if (record === null) throw corrupt(path, index + 1, 'its checksum or form is wrong');
     records.push(record);
     validBytes += line.length + 1;
