@@ -27,7 +27,7 @@ export interface DataDiskDeps {
 
 /** Of memory: the files of the system and what the kernel reads of them, and room for work. */
 const MEMORY_SHARE = 0.7;
-const OPTIONS = 'noatime';
+const FLAGS = ['nosuid', 'nodev', 'noatime'] as const;
 
 /** Mounts it, unless it is mounted. Throws STORE_FAILED, MOUNT_FAILED, UNSUPPORTED. */
 export async function openDataDisk(deps: DataDiskDeps, signal: AbortSignal): Promise<DataDisk> {
@@ -63,8 +63,7 @@ async function onDisk(
     source: device,
     target: paths.data,
     type: 'ext4',
-    flags: ['nosuid', 'nodev'],
-    options: OPTIONS,
+    flags: FLAGS,
   });
   return { kind: 'persist', device };
 }
@@ -97,8 +96,7 @@ async function inMemory(
       source: loop.path,
       target: paths.data,
       type: 'ext4',
-      flags: ['nosuid', 'nodev'],
-      options: OPTIONS,
+      flags: FLAGS,
     });
   } finally {
     loop.release();

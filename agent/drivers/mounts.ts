@@ -12,6 +12,7 @@ const FLAGS = {
   nodev: 4,
   noexec: 8,
   remount: 32,
+  noatime: 1024,
   bind: 4096,
   move: 8192,
   rec: 16384,
