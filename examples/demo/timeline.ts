@@ -32,18 +32,18 @@ export const emptyTimeline: Timeline = { stages: [], progress: null, failure: nu
 
 /** Stages in words for a person, with the fields of the marker that tell them something. */
 const TITLES: Partial<Record<Marker, { title: string; fields: readonly string[] }>> = {
-  'boot-start': { title: 'Firmware, iPXE, kernel and initramfs', fields: ['kernel'] },
-  'network-up': { title: 'Network', fields: ['address', 'interface'] },
-  identity: { title: 'Identity found', fields: ['strategy'] },
-  'store-ready': { title: 'Object store ready', fields: ['kind'] },
-  enrolled: { title: 'Enrolled, certificate issued', fields: ['instance'] },
-  desired: { title: 'Desired state fetched', fields: ['generation'] },
-  pulled: { title: 'System modules pulled', fields: ['modules', 'bytes'] },
-  verified: { title: 'Signatures and digests verified', fields: ['modules'] },
-  composed: { title: 'System image composed', fields: ['digest', 'files'] },
-  sealed: { title: 'Objects sealed with fs-verity', fields: ['objects'] },
+  'boot-start': { title: 'Firmware, iPXE, kernel, initramfs', fields: [] },
+  'network-up': { title: 'Network up', fields: ['address', 'interface'] },
+  identity: { title: 'Identity found', fields: ['source'] },
+  'store-ready': { title: 'Object store ready', fields: ['data'] },
+  enrolled: { title: 'Enrolled, certificate issued', fields: ['how'] },
+  desired: { title: 'Desired state fetched', fields: [] },
+  pulled: { title: 'System modules pulled and sealed', fields: ['modules', 'bytes'] },
+  verified: { title: 'Signatures and digests verified', fields: ['policy'] },
+  composed: { title: 'System image composed', fields: ['digest'] },
+  sealed: { title: 'fs-verity on for every file', fields: [] },
   mounted: { title: 'Root mounted', fields: ['verity'] },
-  'switch-root': { title: 'Handed over to systemd', fields: [] },
+  'switch-root': { title: 'Handed over to systemd', fields: ['generation'] },
   'agent-start': { title: 'systemd up, agent started', fields: ['version'] },
   attached: { title: 'Service module attached', fields: ['module'] },
   ready: { title: 'Node reports phase=ready', fields: ['generation'] },
@@ -91,7 +91,8 @@ function describe(name: string, value: string | undefined): string[] {
   if (name === 'digest') return [value.slice(0, 19)];
   if (['modules', 'objects', 'files'].includes(name)) return [`${value} ${name}`];
   if (name === 'generation') return [`generation ${value}`];
-  if (name === 'verity') return [`verity=${value}`];
+  if (name === 'verity') return [value === 'true' ? 'verity=require' : 'WITHOUT verity'];
+  if (name === 'policy') return [`policy ${value}`];
   return [value];
 }
 

@@ -1,6 +1,7 @@
 // What the demo shows: a line for each stage as it ends, and below it one live line while something
 // lasts. On anything that is no terminal only the lines that end.
 
+import type { Clock } from '#shared/clock.ts';
 import type { CommandIo } from '../../cli/command-io.ts';
 import { clean } from '../../cli/output.ts';
 import { megabytes, type Progress, type Stage } from './timeline.ts';
@@ -110,4 +111,16 @@ export function chart(stages: readonly Stage[], columns: number): string[] {
     const length = Math.max(seconds >= 0.05 ? 1 : 0, Math.round((seconds / longest) * width));
     return `  ${title.slice(0, 38).padEnd(38)} ${seconds.toFixed(1).padStart(5)} s  ${'▇'.repeat(length)}`.trimEnd();
   });
+}
+
+export type Step = (title: string, detail: string) => void;
+
+/** Ends a step with the seconds since the one before. */
+export function stepper(view: View, clock: Clock): Step {
+  let since = clock.monotonic();
+  return (title, detail) => {
+    const now = clock.monotonic();
+    view.done(title, detail, (now - since) / 1000);
+    since = now;
+  };
 }

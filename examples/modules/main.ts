@@ -1,0 +1,55 @@
+// Builds boot image and example layers by hand: node examples/modules/main.ts --policy FILE --out DIR
+// DIR gets boot/ for `billet image push`, and base.tar, tools.tar and web.tar for `billet module pack`.
+
+import { copyFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '#shared/clock.ts';
+import { BilletError } from '#shared/errors.ts';
+import { buildBootImage } from '../../initramfs/build.ts';
+import { hostTrixieLines } from '../../setup/build/apt-sources.ts';
+import { cacheDirOf } from '../../setup/build/cache.ts';
+import { buildLayer, RECIPES } from './recipe.ts';
+
+const USAGE = 'node examples/modules/main.ts --policy trust-policy.json --out DIR [--cache DIR]';
+
+/** One kernel and one agent in both: the system image has to fit the boot image. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { policy: { type: 'string' }, out: { type: 'string' }, cache: { type: 'string' } },
+  });
+  const { policy, out } = values;
+  if (policy === undefined || out === undefined)
+    throw new BilletError('ARGUMENT_INVALID', '--policy and --out are needed', { hint: USAGE });
+  const abort = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
+  const context = {
+    cacheDir: values.cache ?? cacheDirOf(process.env),
+    clock: systemClock,
+    signal: abort.signal,
+    progress: (line: string) => void process.stderr.write(`${line}\n`),
+  };
+  const image = await buildBootImage({ ...context, trustPolicy: policy });
+  await mkdir(join(out, 'boot'), { recursive: true });
+  for (const name of ['kernel', 'initramfs', 'release'])
+    await copyFile(join(image.dir, name), join(out, 'boot', name));
+  const parts = {
+    kernelRoot: image.bootRoot.root,
+    kernelRelease: image.kernelRelease,
+    node: image.bootRoot.node,
+    agent: image.agentBundle,
+  };
+  for (const name of RECIPES) {
+    const layer = await buildLayer(name, parts, { ...context, aptLines: hostTrixieLines() });
+    await copyFile(layer, join(out, `${name}.tar`));
+  }
+  process.stdout.write(
+    `${out}: boot/ (kernel ${image.kernelRelease}), ${RECIPES.join('.tar, ')}.tar\n`,
+  );
+}
+
+await main().catch((error: unknown) => {
+  const hint = error instanceof BilletError ? `\nhint: ${error.hint}` : '';
+  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}${hint}\n`);
+  process.exitCode = 1;
+});
