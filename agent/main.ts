@@ -68,10 +68,12 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
     case 'plan':
       process.stdout.write(await askPlan(config.runDir, options.json));
       return;
-    case 'boot':
-      throw new BilletError('UNSUPPORTED', 'boot has no stages in this build', {
-        hint: 'build the boot image again from a newer tree',
-      });
+    case 'boot': {
+      const { machinePorts } = await import('./boot/machine.ts');
+      const { runBoot } = await import('./boot/run-boot.ts');
+      await runBoot(await machinePorts(io), signal);
+      return;
+    }
     default:
       throw new BilletError('ARGUMENT_INVALID', `no command ${JSON.stringify(verb ?? '')}`, {
         hint: USAGE,

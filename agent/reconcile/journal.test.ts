@@ -36,14 +36,22 @@ test('the step that had begun is found again; one that ended is not', async () =
   await journal.close();
 });
 
-test('cut off at any byte, it opens with what was whole, and goes on', async () => {
+test('cut off at any byte, what was whole is read', async () => {
   const bytes = await written();
+  const whole = (length: number) =>
+    bytes.subarray(0, length).toString('latin1').split('\n').length - 2;
   for (let length = 0; length <= bytes.length; length++) {
+    const { records } = readJournal(bytes.subarray(0, length), path);
+    assert.equal(records.length, Math.max(0, whole(length)), `cut at ${length}`);
+  }
+});
+
+test('cut off anywhere, it opens, and goes on', async () => {
+  const bytes = await written();
+  for (const length of [0, 5, 16, 17, 18, 60, 200, bytes.length - 30, bytes.length - 1]) {
     await writeFile(path, bytes.subarray(0, length));
     const journal = await openJournal(path);
-    const expected = readJournal(bytes.subarray(0, length), path).records.at(-1);
-    assert.deepEqual(journal.openStep, expected?.event === 'begin' ? expected.step : null);
-    if (journal.openStep === null) await journal.begin(4, pull);
+    await journal.begin(4, pull);
     await journal.done();
     await journal.close();
     const again = await openJournal(path);

@@ -52,7 +52,9 @@ export async function openJournal(path: string): Promise<Journal> {
   await file.sync();
   let end = validBytes;
   let seq = records.at(-1)?.seq ?? 0;
-  let pending = openStepOf(records);
+  // What an earlier life left open is superseded by the next step that begins.
+  const openStep = openStepOf(records);
+  let pending: Step | null = null;
 
   async function append(record: JournalRecord): Promise<void> {
     const line = lineOf(record);
@@ -76,7 +78,7 @@ export async function openJournal(path: string): Promise<Journal> {
   }
 
   return {
-    openStep: pending,
+    openStep,
     async begin(generation, step) {
       if (pending !== null)
         throw new BilletError('INTERNAL', 'a step began before the one before it had ended', {
