@@ -18,7 +18,8 @@ const BAR = 24;
 /** A bar for `total` bytes of `title`. */
 export function startProgress(io: CommandIo, title: string, total: number): Progress {
   const start = io.clock.monotonic();
-  let last = Number.NEGATIVE_INFINITY;
+  // Elsewhere than on a terminal, what is quick needs no line but the last.
+  let last = io.interactive ? Number.NEGATIVE_INFINITY : start;
   const draw = (done: number) => {
     const share = total === 0 ? 1 : Math.min(1, done / total);
     const percent = `${Math.round(share * 100)} %`.padStart(5);

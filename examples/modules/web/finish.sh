@@ -7,7 +7,7 @@ rm -rf "${root:?}"/usr/share/{doc,man,locale,info,lintian,bash-completion,zsh,pe
   "$root"/usr/lib/x86_64-linux-gnu/{gconv,perl*,audit} "$root"/usr/bin/perl* "$root"/var/{lib,cache,log}/* \
   "$root"/usr/bin/{apt*,dpkg*,deb*} "$root"/usr/lib/{apt,dpkg,systemd,init,lsb}
 cp -a "$BILLET_FILES/." "$root"
-mkdir -p "$root"/{proc,sys,dev,run,tmp,var/lib,var/log/nginx,var/lib/nginx,etc}
+mkdir -p "$root"/{proc,sys,dev,run,tmp,var/lib,var/tmp,var/log/nginx,var/lib/nginx,etc}
 for name in resolv.conf hosts localtime; do
   [ -e "$root/etc/$name" ] || : >"$root/etc/$name"
 done
