@@ -50,7 +50,7 @@ case "$consoles" in
 esac
 
 pause=1
-until node /billet/agent.mjs boot; do
+until node --disable-warning=ExperimentalWarning /billet/agent.mjs boot; do
   echo "BILLET_FAILURE boot-start code=INTERNAL message=\"the agent ended with $?\"" \
     "hint=\"it starts again in $pause s; read the lines above\""
   sleep "$pause"

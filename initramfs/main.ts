@@ -1,36 +1,72 @@
-// Builds a boot image by hand: node initramfs/main.ts --policy FILE --out DIR [--cache DIR]
+// Builds a boot image by hand: node initramfs/main.ts --policy FILE --out DIR [--cache DIR] [--check]
+// With --check, everything is made a second time from nothing and has to have the same bytes.
 
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { systemClock } from '#shared/clock.ts';
+import { assertDigest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
-import { buildBootImage } from './build.ts';
+import { fileDigest } from '../setup/build/cache.ts';
+import { type BootImage, type BootImageOptions, buildBootImage } from './build.ts';
 
-const USAGE = 'node initramfs/main.ts --policy trust-policy.json --out DIR [--cache DIR]';
+const USAGE = 'node initramfs/main.ts --policy trust-policy.json --out DIR [--cache DIR] [--check]';
+const FILES = ['kernel', 'initramfs', 'release'] as const;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { policy: { type: 'string' }, out: { type: 'string' }, cache: { type: 'string' } },
+    options: {
+      policy: { type: 'string' },
+      out: { type: 'string' },
+      cache: { type: 'string' },
+      check: { type: 'boolean', default: false },
+    },
   });
   if (values.policy === undefined || values.out === undefined)
     throw new BilletError('ARGUMENT_INVALID', '--policy and --out are needed', { hint: USAGE });
-  TrustPolicy.parse(JSON.parse(await readFile(values.policy, 'utf8')));
+  const policy = TrustPolicy.safeParse(JSON.parse(await readFile(values.policy, 'utf8')));
+  if (!policy.success)
+    throw new BilletError('POLICY_INVALID', z.prettifyError(policy.error), {
+      hint: `correct ${values.policy}: every node of this image enforces it`,
+    });
   const abort = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
-  const image = await buildBootImage({
-    cacheDir: values.cache ?? join(homedir(), '.cache/billet'),
+  const options = {
+    cacheDir: resolve(values.cache ?? join(homedir(), '.cache/billet')),
     clock: systemClock,
     trustPolicy: values.policy,
     signal: abort.signal,
-    progress: (line) => process.stderr.write(`${line}\n`),
-  });
+    progress: (line: string) => process.stderr.write(`${line}\n`),
+  };
+  const image = await buildBootImage(options);
+  if (values.check) await buildAgainAndCompare(image, options);
   await mkdir(values.out, { recursive: true });
-  for (const name of ['kernel', 'initramfs', 'release'])
-    await copyFile(join(image.dir, name), join(values.out, name));
+  for (const name of FILES) await copyFile(join(image.dir, name), join(values.out, name));
   process.stdout.write(`${values.out}: kernel ${image.kernelRelease} and initramfs\n`);
+}
+
+/** Throws DIGEST_MISMATCH, naming the file, when the second build differs. */
+async function buildAgainAndCompare(first: BootImage, options: BootImageOptions): Promise<void> {
+  await mkdir(options.cacheDir, { recursive: true });
+  const cacheDir = await mkdtemp(join(options.cacheDir, 'check-'));
+  try {
+    const second = await buildBootImage({ ...options, cacheDir });
+    // The agent first: a source edited meanwhile is then seen for what it is.
+    const pairs = [
+      ['agent.mjs', first.agentBundle, second.agentBundle],
+      ...FILES.map((name) => [name, join(first.dir, name), join(second.dir, name)] as const),
+    ] as const;
+    for (const [name, one, two] of pairs) {
+      const digest = await fileDigest(one);
+      assertDigest(await readFile(two), digest, `${name} of the second build`);
+      process.stdout.write(`${name}: ${digest}, twice\n`);
+    }
+  } finally {
+    await rm(cacheDir, { recursive: true, force: true });
+  }
 }
 
 await main().catch((error: unknown) => {
