@@ -98,7 +98,12 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
         stopping,
       }),
     onReply,
-    onDesired: () => loop.wake(),
+    onDesired: () => {
+      // What was confirmed may have been of another history: the next reply says it again.
+      confirmed = null;
+      loop.wake();
+      link.pulse();
+    },
     onTasks: () => tasks.wake(),
   });
   const ports = await deps.openPorts({ state, link });

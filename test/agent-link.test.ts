@@ -207,3 +207,24 @@ test('a coordinator that stops and starts again is found again, with the same ce
   assert.equal(found.heartbeat?.phase, 'ready');
   await agent.stop();
 });
+
+test('a certificate that ran out is renewed by its key; after 90 days only a token helps', async () => {
+  const instance = await fixture.instance('renew-1');
+  const dir = join(fixture.stateDir, 'agent-2');
+  const { clock } = fixture;
+  const identity = await identityOf(fixture, instance);
+  const { token: _, ...tokenless } = identity;
+  const ensure = (as: typeof identity) =>
+    ensureEnrolled({ identity: as, facts: FACTS, dir, clock }, never);
+  const first = await ensure(identity);
+  clock.advance(31 * DAY_MS);
+  const renewed = await ensure(tokenless);
+  assert.equal(renewed.how, 'renewed');
+  assert.equal(renewed.key.pem, first.key.pem);
+  assert.equal((await ensure(tokenless)).how, 'survived');
+  clock.advance(121 * DAY_MS);
+  await assert.rejects(ensure(tokenless), { code: 'CERTIFICATE_EXPIRED' });
+  assert.equal((await ensure(await identityOf(fixture, instance))).how, 'enrolled');
+});
+
+const DAY_MS = 86_400_000;
