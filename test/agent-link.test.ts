@@ -175,7 +175,7 @@ test('tasks are leased, run and reported; a reboot is reported by the next boot'
   assert.equal(failed.result?.code, 'PROBE_FAILED', failed.result?.message);
 
   const reboot = await create({ kind: 'reboot' });
-  await eventually(
+  await eventually<string[]>(
     () => commands,
     (all) => all.some((each) => / reboot$/.test(each)),
   );

@@ -29,7 +29,7 @@ export interface Units {
   states(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, UnitState>>;
 }
 
-export const RUNTIME_UNITS = '/run/systemd/system';
+const RUNTIME_UNITS = '/run/systemd/system';
 
 /** systemctl's exit code for units that it has never heard of. */
 const NOT_LOADED = 5;

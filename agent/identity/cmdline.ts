@@ -19,7 +19,7 @@ export function cmdlineStrategy({ root = '/' }: { readonly root?: string } = {})
 }
 
 /** Every word of the form `key=value`; the last one of a key wins, as for most of the kernel's. */
-export function cmdlineValues(text: string): ReadonlyMap<string, string> {
+function cmdlineValues(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (const word of cmdlineWords(text)) {
     const equals = word.indexOf('=');

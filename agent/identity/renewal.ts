@@ -14,7 +14,7 @@ const SLEEP_MAX_MS = 3_600_000;
 const RETRY = { baseMs: 30_000, capMs: 3_600_000 };
 
 /** Unix milliseconds at which a certificate is due. `spread` is 0 to 1. */
-export function renewalDueAt(certificatePem: string, spread: number): number {
+function renewalDueAt(certificatePem: string, spread: number): number {
   const { validFromDate, validToDate } = new X509Certificate(certificatePem);
   const [from, to] = [validFromDate.getTime(), validToDate.getTime()];
   return renewAt(from, to) + Math.floor((to - from) * JITTER * spread);

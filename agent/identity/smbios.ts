@@ -27,7 +27,7 @@ export function smbiosStrategy({ root = '/' }: { readonly root?: string } = {}):
 }
 
 /** The string set behind a type 11 structure: byte 1 is the length of the formatted part. */
-export function oemStrings(structure: Buffer): string[] {
+function oemStrings(structure: Buffer): string[] {
   if (structure[0] !== TYPE_OEM_STRINGS) return [];
   const texts = structure.subarray(structure[1] ?? 0).toString('latin1');
   // Each ends in a NUL, and the set in one more.

@@ -14,7 +14,7 @@ import { type ScenarioName, scenario, settle } from './testing-crash.ts';
 import type { TestAgent } from './testing-loop.ts';
 
 const NAMES = ['update', 'reattach'] satisfies ScenarioName[];
-const CHILD = join(import.meta.dirname, 'crash-child.ts');
+const CHILD = new URL('./crash-child.ts', import.meta.url).pathname;
 /** Hundreds of syncs: on tmpfs they cost nothing, and SIGKILL loses nothing that was written. */
 const TEMPORARY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const BLANK = /\/[^"\s]*\/billet-crash-[^/]+\/[^/]+\//g;

@@ -11,7 +11,7 @@ import { type ApplyDeps, apply } from './apply.ts';
 import { type ObserveDeps, observe } from './observe.ts';
 import { nodeSettings, plan, sameSystem, settingsKey, systemSetOf } from './plan.ts';
 import { raiseFloors } from './state.ts';
-import { describe, type Step } from './steps.ts';
+import type { Step } from './steps.ts';
 import { chooseGeneration, judge } from './verdict.ts';
 
 export interface CycleDeps extends ObserveDeps, ApplyDeps {
@@ -199,5 +199,3 @@ function conditionsOf(
     });
   return found;
 }
-
-export const summary = (steps: readonly Step[]): string => steps.map(describe).join(', ');

@@ -39,7 +39,7 @@ export function buildHeartbeat(parts: HeartbeatParts): Heartbeat {
 }
 
 /** One of each code and text, in order, cut to what the wire allows. */
-export function distinct(conditions: readonly Condition[]): Condition[] {
+function distinct(conditions: readonly Condition[]): Condition[] {
   const seen = new Map<string, Condition>();
   for (const { code, text, hint } of conditions) {
     const key = `${code} ${text}`;
