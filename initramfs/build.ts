@@ -30,8 +30,8 @@ const SCRIPTS = {
 export interface BootImageOptions extends BuildContext {
   /** The trust policy that every node of this image enforces: a file, copied as it is. */
   readonly trustPolicy: string;
-  /** Module to bundle as the agent; the agent itself unless a test brings its own. */
-  readonly agentEntry?: string;
+  /** A file to take as /billet/agent.mjs; else the agent of this tree is bundled. */
+  readonly agentBundle?: string;
   /** The Node binary for nodes: linux, x64. */
   readonly node?: string;
 }
@@ -104,7 +104,8 @@ async function buildPieces(bootRoot: BootRoot, context: BuildContext): Promise<s
 }
 
 async function buildAgent(options: BootImageOptions): Promise<string> {
-  const bytes = await bundleAgent(options.agentEntry);
+  const { agentBundle } = options;
+  const bytes = agentBundle === undefined ? await bundleAgent() : await readFile(agentBundle);
   const entry = await cached(options, 'agent', { agent: sha256(bytes) }, (dir) =>
     writeFile(join(dir, 'agent.mjs'), bytes),
   );

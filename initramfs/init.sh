@@ -62,7 +62,8 @@ if [ -n "$tee_pid" ]; then
   wait "$tee_pid" || true
 fi
 kill "$hotplug_pid" || true
-for dir in proc sys dev run; do
-  mountpoint -q "/sysroot/$dir" || mount -o move "/$dir" "/sysroot/$dir"
+# /proc goes last, because what is moved already is read from there.
+for dir in sys dev run proc; do
+  grep -q " /sysroot/$dir " /proc/mounts || mount -o move "/$dir" "/sysroot/$dir"
 done
 exec switch_root /sysroot /sbin/init

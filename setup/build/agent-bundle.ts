@@ -10,11 +10,13 @@ const REQUIRE = "import{createRequire as $r}from'node:module';const require=$r(i
 
 const TREE = join(import.meta.dirname, '../..');
 
-/** The bytes of `entry` (default: the agent) and of all that it imports. */
-export async function bundleAgent(entry = 'agent/main.ts'): Promise<Uint8Array> {
+const ENTRY = 'agent/main.ts';
+
+/** The bytes of the agent and of all that it imports. */
+export async function bundleAgent(): Promise<Uint8Array> {
   const { outputFiles } = await build({
     absWorkingDir: TREE,
-    entryPoints: [entry],
+    entryPoints: [ENTRY],
     write: false,
     bundle: true,
     platform: 'node',
@@ -29,7 +31,7 @@ export async function bundleAgent(entry = 'agent/main.ts'): Promise<Uint8Array> 
   });
   const [file] = outputFiles;
   if (file !== undefined) return file.contents;
-  throw new BilletError('INTERNAL', `esbuild made nothing of ${entry}`, {
+  throw new BilletError('INTERNAL', `esbuild made nothing of ${ENTRY}`, {
     hint: 'look at setup/build/agent-bundle.ts',
   });
 }
