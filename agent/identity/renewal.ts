@@ -37,6 +37,8 @@ export async function keepRenewed(deps: RenewalDeps, signal: AbortSignal): Promi
     while (deps.clock.now() < dueAt)
       await deps.clock.sleep(Math.min(dueAt - deps.clock.now(), SLEEP_MAX_MS), signal);
     await renewUntilDone(deps, signal);
+    // Where the clocks are far apart the new one looks due at once: never in a hot loop.
+    await deps.clock.sleep(SLEEP_MAX_MS, signal);
   }
 }
 
