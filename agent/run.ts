@@ -20,9 +20,11 @@ import { hostNodeSettings } from './drivers/node-settings.ts';
 import type { Notify } from './drivers/notify.ts';
 import { systemdUnits } from './drivers/units.ts';
 import { type Handover, readHandover, runPaths } from './handover.ts';
+import { loadCredentials } from './identity/credentials.ts';
 import { discoverIdentity, standardStrategies } from './identity/discover.ts';
 import { type Enrolled, ensureEnrolled } from './identity/ensure-enrolled.ts';
 import { fileStrategy } from './identity/file.ts';
+import { loadKey } from './identity/key.ts';
 import { backoffMs } from './link/backoff.ts';
 import { readEnvelope } from './link/desired.ts';
 import { moduleSource } from './link/module-source.ts';
@@ -140,7 +142,7 @@ async function groundOf(config: AgentConfig, bootId: string, signal: AbortSignal
       conditions,
     };
   }
-  const { identity } = await discoverIdentity(standardStrategies(), signal);
+  const identity = await ownIdentity(config, signal);
   const { stateDir, storeDir, runDir, trustPolicy } = config;
   const policy = await loadPolicy(trustPolicy);
   const conditions = [BOOT_UNVERIFIED];
@@ -148,6 +150,19 @@ async function groundOf(config: AgentConfig, bootId: string, signal: AbortSignal
     ...{ handover: null, identity, generation: 0, policy, conditions },
     ...{ stateDir, storeDir, runDir, keySurvives: true },
   };
+}
+
+/** What a source says, else what `enroll` left: it may have been given a file that is gone. */
+async function ownIdentity({ stateDir }: AgentConfig, signal: AbortSignal): Promise<Identity> {
+  try {
+    return (await discoverIdentity(standardStrategies(), signal)).identity;
+  } catch (error) {
+    if (!(error instanceof BilletError) || error.code !== 'IDENTITY_MISSING') throw error;
+    const key = await loadKey(stateDir);
+    const kept = key === null ? null : await loadCredentials(stateDir, key);
+    if (kept === null) throw error;
+    return kept.identity;
+  }
 }
 
 const BOOT_UNVERIFIED: Condition = {
