@@ -15,7 +15,8 @@ export type Request =
   | {
       readonly kind: 'write';
       readonly ingest: string;
-      readonly buffer: ArrayBuffer;
+      /** Shared: the sender leaves it alone until the answer. */
+      readonly buffer: SharedArrayBuffer;
       readonly segments: readonly Segment[];
       /** Files that will not be completed. */
       readonly dropped: readonly number[];
@@ -26,7 +27,6 @@ export type Request =
   | { readonly kind: 'check'; readonly objects: readonly string[] };
 
 export interface Written {
-  readonly buffer: ArrayBuffer;
   /** Files that are in the store now, with their fs-verity digests (64 hex digits). */
   readonly ended: readonly (readonly [file: number, digestHex: string])[];
 }

@@ -74,7 +74,7 @@ export function objectStoreThread({ dir, verity }: ObjectWriterDeps): ObjectStor
       ended.push([file, keep(open, verity, paths)]);
     }
     for (const file of request.dropped) discard(files, file);
-    return { buffer: request.buffer, ended };
+    return { ended };
   }
 
   function drop(ingest: string): void {

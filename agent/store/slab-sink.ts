@@ -14,7 +14,7 @@ export interface Ingest extends ObjectSink {
 
 interface Slab {
   readonly thread: number;
-  readonly buffer: ArrayBuffer;
+  readonly buffer: SharedArrayBuffer;
   readonly segments: Segment[];
   readonly dropped: number[];
   used: number;
@@ -30,7 +30,8 @@ const SLAB_BYTES = 1024 * 1024;
 const SLABS_IN_FLIGHT = 6;
 
 export function startIngest(threads: ObjectThreads, name: string): Ingest {
-  const free: ArrayBuffer[] = [];
+  // Shared and used again: slabs that change hands would each be garbage.
+  const free: SharedArrayBuffer[] = [];
   const inFlight = Array.from({ length: threads.count }, () => 0);
   const waiting = new Map<number, Waiting>();
   const idle = new Set<() => void>();
@@ -44,7 +45,7 @@ export function startIngest(threads: ObjectThreads, name: string): Ingest {
 
   const newSlab = (thread: number): Slab => ({
     thread,
-    buffer: free.pop() ?? new ArrayBuffer(SLAB_BYTES),
+    buffer: free.pop() ?? new SharedArrayBuffer(SLAB_BYTES),
     segments: [],
     dropped: [],
     used: 0,
@@ -67,7 +68,6 @@ export function startIngest(threads: ObjectThreads, name: string): Ingest {
         dropped,
       } as const;
       const written = await threads.ask(thread, request);
-      free.push(written.buffer);
       for (const [file, digestHex] of written.ended) {
         objects += 1;
         waiting.get(file)?.resolve(digestHex);
@@ -76,6 +76,7 @@ export function startIngest(threads: ObjectThreads, name: string): Ingest {
     } catch (error) {
       fail(error);
     } finally {
+      free.push(buffer);
       inFlight[thread] = (inFlight[thread] ?? 0) - 1;
       for (const wake of idle) wake();
       idle.clear();

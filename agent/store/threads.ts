@@ -74,7 +74,7 @@ function startThread(data: Omit<WorkerData, 'role'>) {
       worker.ref();
       return new Promise((resolve, reject) => {
         pending.set(id, { resolve, reject });
-        worker.postMessage({ id, request }, transferred(request));
+        worker.postMessage({ id, request });
       });
     },
     async close() {
@@ -82,10 +82,6 @@ function startThread(data: Omit<WorkerData, 'role'>) {
     },
   };
 }
-
-/** A slab changes hands; it is not copied. */
-const transferred = (request: Request): ArrayBuffer[] =>
-  request.kind === 'write' ? [request.buffer] : [];
 
 function errorOf({ code, message, hint, details }: Fault): Error {
   const known = code !== null && Object.hasOwn(CODES, code) ? (code as Code) : 'INTERNAL';

@@ -25,9 +25,7 @@ export function runWorker(): boolean {
   const { dir, verity } = data.data;
   const thread = objectStoreThread({ dir, verity: verity ? fileVerity(openLibc()) : null });
   port.on('message', ({ id, request }: { id: number; request: Request }) => {
-    const answer = answerTo(id, request, thread);
-    const buffers = 'reply' in answer && request.kind === 'write' ? [request.buffer] : [];
-    port.postMessage(answer, buffers);
+    port.postMessage(answerTo(id, request, thread));
   });
   return true;
 }
