@@ -78,6 +78,9 @@ export function qemuArguments(spec: QemuSpec, paths: QemuPaths): string[] {
     'none',
     '-vga',
     'none',
+    // Before the console: QEMU opens them in order, and waits at the console.
+    '-chardev',
+    `socket,id=qmp0,path=${option(paths.qmp)},server=on,wait=off`,
     '-chardev',
     `socket,id=serial0,path=${option(paths.serial)},server=on,wait=on`,
     '-serial',
@@ -90,8 +93,6 @@ export function qemuArguments(spec: QemuSpec, paths: QemuPaths): string[] {
           'chardev:serial1',
         ]
       : []),
-    '-chardev',
-    `socket,id=qmp0,path=${option(paths.qmp)},server=on,wait=off`,
     '-mon',
     'chardev=qmp0,mode=control',
     '-device',

@@ -128,7 +128,9 @@ function consoleLines(serial: Socket, logPath: string): ((line: string) => void)
   const log = createWriteStream(logPath, { mode: 0o600 });
   serial.on('error', () => undefined);
   serial.pipe(log);
-  createInterface({ input: serial, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+  const lines = createInterface({ input: serial, crlfDelay: Number.POSITIVE_INFINITY });
+  lines.on('error', () => undefined);
+  lines.on('line', (line) => {
     for (const listener of listeners) listener(line);
   });
   return listeners;

@@ -31,7 +31,10 @@ export async function openQmp(path: string, signal: AbortSignal): Promise<Qmp> {
   };
   socket.on('error', (error) => failAll(error.message));
   socket.on('close', () => failAll('QEMU closed its monitor'));
-  createInterface({ input: socket }).on('line', (line) => {
+  const lines = createInterface({ input: socket });
+  // It repeats the socket's errors, which are dealt with above.
+  lines.on('error', () => undefined);
+  lines.on('line', (line) => {
     const reply = Reply.safeParse(JSON.parse(line)).data;
     if (!reply || !('id' in reply)) return;
     const answer = waiting.get(reply.id);

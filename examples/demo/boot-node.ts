@@ -103,8 +103,8 @@ async function askFromInside(
     await fleet.billet(
       'task',
       'create',
-      id,
       'run-probe',
+      id,
       '--url',
       'http://127.0.0.1:8080/',
       '--contains',
@@ -156,8 +156,8 @@ export function tryNext(view: View, fleet: Fleet, { instance, pageUrl }: BootedN
     `npx billet instance show ${instance.id}`,
     'npx billet events --follow',
     `npx billet node set ${instance.node} --remove-module web`,
-    `npx billet task create ${instance.id} collect-logs --unit billet-agent.service --wait`,
-    `npx billet task create ${instance.id} reboot --wait`,
+    `npx billet task create collect-logs ${instance.node} --unit billet-agent.service --wait`,
+    `npx billet task create reboot ${instance.node} --wait`,
     `curl ${pageUrl}`,
   ])
     view.text(`  ${line}`);
