@@ -1,10 +1,10 @@
 // Settings of a node as files of its root. Pure: returns what to write, and writes nothing.
 
-import { z } from 'zod';
 import { sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleLabel } from '#shared/schema/module.ts';
+import { assertSettings } from '../reconcile/module-settings.ts';
 
 export type RenderedFile =
   | { readonly path: string; readonly content: string; readonly mode: number }
@@ -65,8 +65,9 @@ ClientIdentifier=mac
 }
 
 /**
- * The settings of each module, checked against the schema that its signed label declares. Throws
- * CONFIG_INVALID for settings that do not fit, or of a module that takes none or is not there.
+ * The settings of the system modules, checked against the schemas that their signed labels declare.
+ * A service module's are checked when it is attached. Throws CONFIG_INVALID, also for settings of a
+ * module that is not part of the node.
  */
 export function moduleSettings(
   desired: Desired,
@@ -75,20 +76,13 @@ export function moduleSettings(
   const checked = new Map<string, unknown>();
   for (const [name, values] of Object.entries(desired.settings.modules ?? {})) {
     const label = labels.find((each) => each.name === name);
-    // A service module's settings are checked when it is attached.
-    if (label === undefined && desired.modules.some((ref) => ref.name === name)) continue;
-    if (label?.settingsSchema === undefined)
-      throw invalid(name, label ? 'it declares no settings' : 'it is not part of the node');
-    const schema = z.fromJSONSchema(label.settingsSchema as Parameters<typeof z.fromJSONSchema>[0]);
-    const parsed = schema.safeParse(values);
-    if (!parsed.success) throw invalid(name, z.prettifyError(parsed.error));
-    checked.set(name, parsed.data);
+    if (label !== undefined) {
+      assertSettings(label, values);
+      checked.set(name, values);
+    } else if (!desired.modules.some((ref) => ref.name === name))
+      throw new BilletError('CONFIG_INVALID', `settings of ${name}, which is not on the node`, {
+        hint: `remove settings.modules.${name} of the node, or add the module`,
+      });
   }
   return checked;
-}
-
-function invalid(name: string, why: string): BilletError {
-  return new BilletError('CONFIG_INVALID', `settings of module ${name}: ${why}`, {
-    hint: `correct settings.modules.${name} of the node; \`billet module inspect\` shows the schema`,
-  });
 }
