@@ -31,6 +31,8 @@ export interface Artifacts {
   readonly boot: BootImage;
   /** `oci:DIR:TAG` of each module, sealed and signed. */
   readonly modules: Readonly<Record<RecipeName, string>>;
+  /** Tar of the files of each module. */
+  readonly layers: Readonly<Record<RecipeName, string>>;
   readonly keys: SigningFiles;
 }
 
@@ -38,8 +40,17 @@ export async function prepareArtifacts(context: LabContext): Promise<Artifacts> 
   const keys = await signingFiles(join(context.cacheDir, 'keys'), context.signal);
   const boot = await buildBootImage({ ...context, trustPolicy: keys.policy });
   const modules: Partial<Record<RecipeName, string>> = {};
-  for (const name of RECIPES) modules[name] = await signedModule(name, boot, keys, context);
-  return { boot, modules: modules as Record<RecipeName, string>, keys };
+  const layers: Partial<Record<RecipeName, string>> = {};
+  for (const name of RECIPES) {
+    layers[name] = await layerOf(name, boot, context);
+    modules[name] = await signedModule(name, layers[name], keys, context);
+  }
+  return {
+    boot,
+    modules: modules as Record<RecipeName, string>,
+    layers: layers as Record<RecipeName, string>,
+    keys,
+  };
 }
 
 /** A key pair, and the policy that trusts it for every module; made at the first call. */
@@ -62,12 +73,7 @@ export async function signingFiles(dir: string, signal: AbortSignal): Promise<Si
   return files;
 }
 
-async function signedModule(
-  name: RecipeName,
-  boot: BootImage,
-  keys: SigningFiles,
-  context: LabContext,
-): Promise<string> {
+async function layerOf(name: RecipeName, boot: BootImage, context: LabContext): Promise<string> {
   const parts = {
     kernelRoot: boot.bootRoot.root,
     kernelRelease: boot.kernelRelease,
@@ -75,7 +81,15 @@ async function signedModule(
     agent: boot.agentBundle,
   };
   context.progress(`building module ${name}`);
-  const layer = await buildLayer(name, parts, { ...context, aptLines: hostTrixieLines() });
+  return await buildLayer(name, parts, { ...context, aptLines: hostTrixieLines() });
+}
+
+async function signedModule(
+  name: RecipeName,
+  layer: string,
+  keys: SigningFiles,
+  context: LabContext,
+): Promise<string> {
   const inputs = {
     layer: await fileDigest(layer),
     label: await fileDigest(moduleJson(name)),

@@ -108,7 +108,7 @@ const environmentOf = (folder: string, parts: NodeParts) => ({
 });
 
 /** The same tree gives the same bytes: names sorted, numeric owners, no time after the epoch. */
-async function packTar(root: string, target: string, signal: AbortSignal): Promise<void> {
+export async function packTar(root: string, target: string, signal: AbortSignal): Promise<void> {
   const fromTree = root.endsWith('/files') ? ['--owner=0', '--group=0', '--mode=u=rwX,go=rX'] : [];
   await run(
     [
