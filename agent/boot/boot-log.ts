@@ -40,7 +40,7 @@ export function bootLog({ say, uptimeSeconds, path }: BootLogDeps): BootLog {
 }
 
 /** Anything else is a defect, and is shown with where it happened. */
-export function billetError(error: unknown): BilletError {
+function billetError(error: unknown): BilletError {
   if (error instanceof BilletError) return error;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new BilletError('INTERNAL', text.slice(0, 2000), {

@@ -9,7 +9,7 @@ import type { AttachLoop } from '../drivers/loop-device.ts';
 import type { Mounts } from '../drivers/mounts.ts';
 import type { RunPaths } from '../handover.ts';
 
-export const PERSIST_LABEL = 'billet-persist';
+const PERSIST_LABEL = 'billet-persist';
 
 export interface DataDisk {
   readonly kind: 'persist' | 'memory';

@@ -7,10 +7,16 @@ import { type TestContext, test } from 'node:test';
 import { BilletError } from '#shared/errors.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import { readHandover } from '../handover.ts';
-import { type Workshop, workshop } from '../store/testing.ts';
+import { type Workshop, workshop } from '../store/module-fixture.ts';
 import { loadBootRecord } from './boot-record.ts';
+import {
+  BOOT_ID,
+  desiredOf,
+  documentOf,
+  type TestMachine,
+  testMachine,
+} from './machine-fixture.ts';
 import { runBoot } from './run-boot.ts';
-import { BOOT_ID, desiredOf, documentOf, type TestMachine, testMachine } from './testing.ts';
 
 const signal = new AbortController().signal;
 const skip = process.getuid?.() === 0 ? false : 'mount(2) needs root';

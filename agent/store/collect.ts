@@ -6,11 +6,11 @@ import { objectsOf } from '#shared/artifact/composefs/tree.ts';
 import { type Digest, digestOfHex, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { syncDirectory } from '../drivers/files.ts';
-import { unreferenced, unreferencedObjects } from './gc.ts';
+import { type Roots, unreferenced, unreferencedObjects } from './gc.ts';
 import type { Images } from './images.ts';
 import { OBJECT_PREFIXES, type StorePaths } from './layout.ts';
 import type { ModuleFiles } from './module-file.ts';
-import type { Collected, Roots } from './store.ts';
+import type { Collected } from './store.ts';
 
 export interface CollectDeps {
   readonly paths: StorePaths;

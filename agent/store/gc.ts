@@ -1,7 +1,12 @@
 // What may go from a store: everything that no root leads to. Pure; reads and removes nothing.
 
 import type { Digest } from '#shared/digest.ts';
-import type { Roots } from './store.ts';
+
+/** What must stay: modules by manifest digest, images by their own. */
+export interface Roots {
+  readonly modules: readonly Digest[];
+  readonly images: readonly Digest[];
+}
 
 export interface Holdings {
   /** Modules by manifest digest, each with its image. */

@@ -8,9 +8,9 @@ import { type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '#shared/artifact/signature/testing.ts';
 import { hexOf } from '#shared/digest.ts';
 import { hostMounts } from '../drivers/mounts.ts';
+import { workshop } from './module-fixture.ts';
 import { mountedDigest } from './mount-image.ts';
 import { openStore } from './open-store.ts';
-import { workshop } from './testing.ts';
 
 const signal = new AbortController().signal;
 const mounts = hostMounts();

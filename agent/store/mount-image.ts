@@ -22,7 +22,7 @@ export interface ImageMounter {
 }
 
 /** What the mount table shows as the source of an image. */
-export const mountSource = (digest: Digest): string => `composefs:${hexOf(digest)}`;
+const mountSource = (digest: Digest): string => `composefs:${hexOf(digest)}`;
 
 /** The image behind a line of the mount table; null for other mounts. */
 export function mountedDigest(source: string): string | null {

@@ -9,9 +9,9 @@ import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
 import { temporaryDirectory } from '#shared/artifact/signature/testing.ts';
 import { hexOf } from '#shared/digest.ts';
 import { objectName } from './layout.ts';
+import { workshop } from './module-fixture.ts';
 import { openStore } from './open-store.ts';
 import type { Store } from './store.ts';
-import { workshop } from './testing.ts';
 
 const signal = new AbortController().signal;
 const large = Buffer.alloc(3_000_000, 'a large file that spans several slabs. ');

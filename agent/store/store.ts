@@ -12,6 +12,7 @@ import type { Digest } from '#shared/digest.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
 import type { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
+import type { Roots } from './gc.ts';
 
 /** What decides whether a module may run here. */
 export interface Trust {
@@ -53,12 +54,6 @@ export interface MountedImage {
   /** VERITY_UNAVAILABLE where it can't. */
   readonly conditions: readonly Condition[];
   readonly unmount: () => void;
-}
-
-/** What must stay: modules by manifest digest, images by their own. */
-export interface Roots {
-  readonly modules: readonly Digest[];
-  readonly images: readonly Digest[];
 }
 
 export interface Collected {

@@ -17,13 +17,13 @@ import { hostMounts } from '../drivers/mounts.ts';
 import { runPaths } from '../handover.ts';
 import type { Enrolled } from '../identity/ensure-enrolled.ts';
 import type { DesiredDocument } from '../link/desired.ts';
+import type { Workshop } from '../store/module-fixture.ts';
 import { openStore } from '../store/open-store.ts';
-import type { Workshop } from '../store/testing.ts';
 import { bootLog } from './boot-log.ts';
 import type { BootPorts } from './ports.ts';
 
 export const BOOT_ID = '11111111-2222-4333-8444-555555555555';
-export const IDENTITY = Identity.parse({
+const IDENTITY = Identity.parse({
   coordinator: 'https://127.0.0.1:1',
   ca: `sha256:${'a'.repeat(64)}`,
   instance: 'i-0123456789abcdef',
