@@ -27,7 +27,7 @@ const MERGE_USR = `cd "$1" && for dir in bin sbin lib lib64; do
 done`;
 
 /** Throws UNSUPPORTED for users other than root, who can neither chroot nor make device nodes. */
-export function assertRoot(what: string): void {
+function assertRoot(what: string): void {
   if (process.getuid?.() !== 0)
     throw new BilletError('UNSUPPORTED', `${what} needs root: it unpacks Debian packages`, {
       hint: 'run the same command with sudo',
