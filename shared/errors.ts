@@ -136,11 +136,6 @@ export const CODES = {
     retry: false,
     meaning: 'no signature by a key that the policy names',
   },
-  STATE_CORRUPT: {
-    status: 500,
-    retry: false,
-    meaning: 'the agent state holds what no agent wrote',
-  },
   STORE_CORRUPT: { status: 500, retry: false, meaning: 'a record that no version of Billet wrote' },
   STORE_FAILED: {
     status: 500,
