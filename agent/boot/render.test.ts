@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Desired } from '#shared/schema/desired.ts';
 import { ModuleLabel } from '#shared/schema/module.ts';
-import { moduleSettings, type RenderedFile, renderRoot } from './render.ts';
+import type { SettingsFile } from '../reconcile/settings-files.ts';
+import { moduleSettings, renderRoot } from './render.ts';
 
 const desired = (settings: object, modules: object[] = []) =>
   Desired.parse({
@@ -17,7 +18,7 @@ const desired = (settings: object, modules: object[] = []) =>
     settings,
   });
 
-const text = (files: readonly RenderedFile[], path: string): string | undefined => {
+const text = (files: readonly SettingsFile[], path: string): string | undefined => {
   const file = files.find((each) => each.path === path);
   return file === undefined ? undefined : 'linkTo' in file ? file.linkTo : file.content;
 };

@@ -5,10 +5,7 @@ import { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleLabel } from '#shared/schema/module.ts';
 import { assertSettings } from '../reconcile/module-settings.ts';
-
-export type RenderedFile =
-  | { readonly path: string; readonly content: string; readonly mode: number }
-  | { readonly path: string; readonly linkTo: string };
+import { type SettingsFile, settingsFiles } from '../reconcile/settings-files.ts';
 
 export interface RenderRequest {
   readonly desired: Desired;
@@ -19,34 +16,19 @@ export interface RenderRequest {
 }
 
 /** Files by their absolute paths in the new root. */
-export function renderRoot({ desired, macs, dns }: RenderRequest): RenderedFile[] {
+export function renderRoot({ desired, macs, dns }: RenderRequest): SettingsFile[] {
   const { settings, instance, node } = desired;
-  const hostname = settings.hostname ?? node;
-  const servers = settings.dns ?? dns;
-  const file = (path: string, content: string, mode = 0o644) => ({ path, content, mode });
+  const named = { ...settings, hostname: settings.hostname ?? node };
+  const leased = settings.dns === undefined && dns.length > 0 ? { dns: [...dns] } : {};
+  const file = (path: string, content: string, mode: number) => ({ path, content, mode });
   return [
-    file('/etc/hostname', `${hostname}\n`),
-    file('/etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${hostname}\n::1 localhost ip6-localhost\n`),
+    ...settingsFiles({ ...named, ...leased }),
     // machine-id(5): the same in each boot of one instance, another one in its next life.
     file('/etc/machine-id', `${sha256(`billet machine-id ${instance}`).slice(7, 39)}\n`, 0o444),
-    ...(settings.timezone === undefined
-      ? []
-      : [{ path: '/etc/localtime', linkTo: `/usr/share/zoneinfo/${settings.timezone}` }]),
-    ...(servers.length === 0
-      ? []
-      : [file('/etc/resolv.conf', servers.map((each) => `nameserver ${each}\n`).join(''))]),
-    ...(settings.sshKeys === undefined
-      ? []
-      : [
-          file(
-            '/root/.ssh/authorized_keys',
-            settings.sshKeys.map((key) => `${key}\n`).join(''),
-            0o600,
-          ),
-        ]),
-    ...macs.map((mac) =>
-      file(`/etc/systemd/network/10-billet-${mac.replaceAll(':', '')}.network`, networkd(mac)),
-    ),
+    ...macs.map((mac) => {
+      const name = `10-billet-${mac.replaceAll(':', '')}.network`;
+      return file(`/etc/systemd/network/${name}`, networkd(mac), 0o644);
+    }),
   ];
 }
 

@@ -8,11 +8,11 @@ import { BilletError } from '#shared/errors.ts';
 import { execOrThrow } from '../drivers/exec.ts';
 import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
 import type { MountFlag } from '../drivers/mounts.ts';
+import type { SettingsFile } from '../reconcile/settings-files.ts';
 import type { BootPorts } from './ports.ts';
-import type { RenderedFile } from './render.ts';
 
 export interface RootRequest {
-  readonly files: readonly RenderedFile[];
+  readonly files: readonly SettingsFile[];
   /** Checked settings by module name. */
   readonly settings: ReadonlyMap<string, unknown>;
   /** Directories below /var that system modules declare. */
@@ -97,7 +97,7 @@ async function copyTree(
   );
 }
 
-async function put(sysroot: string, file: RenderedFile): Promise<void> {
+async function put(sysroot: string, file: SettingsFile): Promise<void> {
   const path = join(sysroot, file.path);
   // 0700 for what is made under /root; what the image has keeps its mode.
   await mkdir(dirname(path), {
