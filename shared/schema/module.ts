@@ -18,7 +18,7 @@ const AbsolutePath = z
   .max(4096)
   .regex(/^\/(?!.*(?:^|\/)\.\.?(?:\/|$))[^\0\n]*$/, 'an absolute path without . or ..');
 
-export const ServiceName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
+const ServiceName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
 
 /**
  * How a service module runs: the part of a systemd.service(5) that a module may decide. Everything
