@@ -10,8 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { testNode } from './testing.ts';
-import { type ScenarioName, scenario, settle } from './testing-crash.ts';
-import type { TestAgent } from './testing-loop.ts';
+import { type ScenarioName, scenario, settle, stopAt } from './testing-crash.ts';
 
 const NAMES = ['update', 'reattach'] satisfies ScenarioName[];
 const CHILD = new URL('./crash-child.ts', import.meta.url).pathname;
@@ -93,26 +92,8 @@ for (const name of NAMES)
     const { dir, expected, points } = await prepare(name);
     for (const [at, what] of points.entries())
       await copied(dir, `${name}-stop-${at}`, async (own) => {
-        await stopAt(own, name, at);
+        await stopAt(own, scenario(name), at);
         await settle(own, scenario(name), scenario(name).after);
         assert.deepEqual(await snapshot(own), expected, `stopped at ${at}, ${what}`);
       });
   });
-
-/** Runs an agent up to its nth point, and leaves it there. */
-async function stopAt(dir: string, name: ScenarioName, at: number): Promise<void> {
-  const { promise: reached, resolve } = Promise.withResolvers<void>();
-  let agent: TestAgent | undefined;
-  let passed = 0;
-  const point = async () => {
-    if (passed++ !== at) return;
-    resolve();
-    await new Promise(() => undefined);
-  };
-  const chosen = scenario(name);
-  void settle(dir, chosen, chosen.after, point, (started) => {
-    agent = started;
-  });
-  await reached;
-  await agent?.close();
-}

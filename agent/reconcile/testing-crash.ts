@@ -2,7 +2,7 @@
 
 import type { Desired } from '#shared/schema/desired.ts';
 import { desiredOf, type TestModule, testModule } from './testing.ts';
-import { type TestAgent, testAgent } from './testing-loop.ts';
+import { type TestAgent, type TestAgentOptions, testAgent } from './testing-loop.ts';
 
 export interface Scenario {
   readonly modules: readonly TestModule[];
@@ -35,23 +35,58 @@ export type Point = (what: string) => Promise<void>;
 /** A new agent on what lies in `dir`; it resumes, and reconciles until nothing is left to do. */
 export async function settle(
   dir: string,
+  chosen: Scenario,
+  desired: Desired,
+  point?: Point,
+): Promise<void> {
+  const settled = Promise.withResolvers<void>();
+  let cycles = 0;
+  let calm = 0;
+  const agent = await startOn(dir, chosen, desired, point, (status) => {
+    const { phase, generation, lastReconcile } = status;
+    const done = phase === 'ready' && generation === desired.generation;
+    calm = done && lastReconcile?.outcome === 'converged' ? calm + 1 : 0;
+    cycles += 1;
+    // The first calm cycle may be the one that finds its generation good, which makes garbage.
+    if (calm === 2) settled.resolve();
+    else if (cycles === CYCLES_MAX) settled.reject(new Error(`never: ${JSON.stringify(status)}`));
+  });
+  const stop = new AbortController();
+  const running = agent.loop.run(stop.signal);
+  try {
+    await Promise.race([settled.promise, running]);
+  } finally {
+    stop.abort();
+    await Promise.allSettled([running]);
+    await agent.close();
+  }
+}
+
+const CYCLES_MAX = 100;
+
+/** Runs a new agent up to its nth point (from 0), and leaves it there for ever. */
+export async function stopAt(dir: string, chosen: Scenario, nth: number): Promise<void> {
+  const reached = Promise.withResolvers<void>();
+  let passed = 0;
+  const agent = await startOn(dir, chosen, chosen.after, async () => {
+    if (passed++ !== nth) return;
+    reached.resolve();
+    await new Promise(() => undefined);
+  });
+  const running = agent.loop.run(new AbortController().signal);
+  await Promise.race([reached.promise, running]);
+  await agent.close();
+}
+
+async function startOn(
+  dir: string,
   { modules: known }: Scenario,
   desired: Desired,
   point: Point = async () => undefined,
-  started: (agent: TestAgent) => void = () => undefined,
-): Promise<void> {
-  const agent = await testAgent({ dir, modules: known, desired, before: point, onJournal: point });
-  started(agent);
-  const stop = new AbortController();
+  onStatus: TestAgentOptions['onStatus'] = () => undefined,
+): Promise<TestAgent> {
+  const points = { before: point, onJournal: point };
+  const agent = await testAgent({ dir, modules: known, desired, ...points, onStatus });
   agent.confirmed = desired.generation;
-  const running = agent.loop.run(stop.signal).catch(() => undefined);
-  for (let turns = 0; turns < 2000; turns++) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
-    const { phase, generation } = agent.loop.status;
-    if (phase !== 'ready' || generation !== desired.generation) continue;
-    if ((await agent.loop.plan(stop.signal)).length === 0) break;
-  }
-  stop.abort();
-  await running;
-  await agent.close();
+  return agent;
 }

@@ -7,7 +7,7 @@ import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import { openJournal } from './journal.ts';
-import { type ReconcileLoop, reconcileLoop } from './loop.ts';
+import { type LoopStatus, type ReconcileLoop, reconcileLoop } from './loop.ts';
 import { services } from './services.ts';
 import { openState, type StateFiles } from './state.ts';
 import {
@@ -48,6 +48,8 @@ export interface TestAgentOptions {
   readonly before?: Before;
   /** Around each append to the journal. */
   readonly onJournal?: (event: string) => Promise<void>;
+  /** After each cycle. */
+  readonly onStatus?: (status: LoopStatus) => void;
 }
 
 export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
@@ -104,7 +106,7 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
       reply: { envelope: envelopeOf(agent.desired), rejected: agent.rejected, good: null },
     }),
     confirmed: () => agent.confirmed,
-    onStatus: () => undefined,
+    onStatus: options.onStatus ?? (() => undefined),
     onDone: ({ kind }) => done.push(kind),
   });
   return Object.assign(agent, { loop });
