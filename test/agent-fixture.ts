@@ -106,13 +106,15 @@ export async function startAgent(
   };
 }
 
+/** A limit for a busy machine: what is waited for comes within a second or two. */
+const PATIENCE_MS = 30_000;
+
 /** Waits for what `read` finds; fails with the last value it gave. */
 export async function eventually<T>(
   read: () => Promise<T> | T,
   holds: (value: T) => boolean,
-  timeoutMs = 8000,
 ): Promise<T> {
-  const until = systemClock.monotonic() + timeoutMs;
+  const until = systemClock.monotonic() + PATIENCE_MS;
   for (;;) {
     const value = await read();
     if (holds(value)) return value;

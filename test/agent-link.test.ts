@@ -202,7 +202,6 @@ test('a coordinator that stops and starts again is found again, with the same ce
   const found = await eventually(
     () => show(instance),
     ({ connected }) => connected,
-    20_000,
   );
   assert.equal(found.heartbeat?.phase, 'ready');
   await agent.stop();

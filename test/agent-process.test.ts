@@ -92,7 +92,7 @@ test('it enrolls, runs, answers, survives SIGKILL and says goodbye at SIGTERM', 
   await rm(identity);
 
   const first = start('run', '--config', config);
-  await eventually(show, ({ confirmed }) => confirmed === 1, 15_000);
+  await eventually(show, ({ confirmed }) => confirmed === 1);
   first.kill('SIGKILL');
   await once(first, 'exit');
 
@@ -100,7 +100,6 @@ test('it enrolls, runs, answers, survives SIGKILL and says goodbye at SIGTERM', 
   const status = await eventually(
     async () => (await result('status', '--json', '--config', config)).stdout,
     (text) => text.includes('"verdict":"good"'),
-    15_000,
   );
   const { phase, link, conditions } = JSON.parse(status);
   assert.deepEqual([phase, link.problem], ['ready', null]);

@@ -209,7 +209,7 @@ test('events are followed across a restart of the coordinator, without gap or re
   const options = { env: { BILLET_CONTEXT: context }, signal: stop.signal, stdout };
   const following = billet(['events', '--follow', '--json'], options);
   const until = async (kind: string, subject: string) => {
-    const deadline = AbortSignal.timeout(15_000);
+    const deadline = AbortSignal.timeout(30_000);
     const found = () => chunks.some((line) => line.includes(kind) && line.includes(subject));
     while (!found() && !deadline.aborted) await new Promise((done) => setTimeout(done, 50));
     assert.ok(found(), `${kind} ${subject}`);
