@@ -10,7 +10,7 @@ export const put = (key: string, value: unknown = 1) =>
   ({ kind: 'put', key, value: JSON.stringify(value) }) as const;
 export const drop = (key: string) => ({ kind: 'delete', key }) as const;
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** The first `count` commits (marks left out) that a watcher sees; fails when they don't come. */
 export async function seen(
