@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { BilletError } from '#shared/errors.ts';
 
 /** Kernel command line word that starts the shell (systemd-debug-generator(8)). */
@@ -59,12 +60,14 @@ export async function openShell(path: string, timeoutMs: number): Promise<Shell>
     const end = new RegExp(`\\n=${mark}= (\\d+)\\n`);
     await until(() => end.test(text), limitMs, command);
     const found = end.exec(text);
-    return { code: Number(found?.[1]), output: text.slice(0, found?.index ?? 0) };
+    const output = stripVTControlCharacters(text.slice(0, found?.index ?? 0)).replace(/^\n+/, '');
+    return { code: Number(found?.[1]), output };
   };
 
   const start = AbortSignal.timeout(timeoutMs);
   for (;;) {
-    socket.write("\nstty -echo 2>/dev/null; PS1=''; PS2=''; set +m; unset PROMPT_COMMAND\n");
+    // A plain sh: bash edits lines, and writes what terminals understand in between.
+    socket.write('\nstty -echo; exec env TERM=dumb PS1= PS2= sh\n');
     const answered = await run('true', RETRY_MS).then(
       () => true,
       () => false,

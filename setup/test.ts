@@ -10,7 +10,7 @@ import { closingLines, type SuiteResult, selectSuites } from './suites.ts';
 const root = dirname(import.meta.dirname);
 process.chdir(root);
 
-const machineSuites = globSync('test/*.vm.ts')
+const machineSuites = globSync('{initramfs,test}/*.vm.ts')
   .sort()
   .map((file) => ({
     name: basename(file, '.vm.ts'),

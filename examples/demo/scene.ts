@@ -57,7 +57,7 @@ export async function publish(scene: Scene): Promise<Fleet> {
       artifacts.boot.dir,
       'boot:stable',
       '--command-line',
-      'console=ttyS0',
+      'console=ttyS0 quiet',
     );
     step('Pushed boot image', `Linux ${artifacts.boot.kernelRelease}`);
     const modules = Object.keys(artifacts.modules).flatMap((name) => [

@@ -27,7 +27,7 @@ mkdir -p "$to"
 cp -a "$from/kernel" "$from"/modules.{builtin,builtin.modinfo,order} "$to"
 (
   cd "$to/kernel"
-  rm -rf sound drivers/{accel,accessibility,atm,hwtracing,uio,pinctrl,gpio,thermal/intel,platform/x86,platform/chrome,misc/mei,hwmon/pmbus,nvme/target,infiniband/hw/{hfi1,qib,usnic,vmw_pvrdma},bluetooth,comedi,firewire,gnss,gpu,greybus,iio,isdn,leds,media,memstick,mfd,mmc,most,mtd,parport,pcmcia,platform/surface,pps,ptp,rapidio,soundwire,spi,staging,video,w1,siox,slimbus,counter,extcon,ntb,target,auxdisplay,bcma,ssb,input,rtc,hid/amd-sfh-hid,hid/intel-ish-hid,hid/surface-hid,usb/gadget,usb/atm,usb/misc,usb/serial,usb/image,usb/typec,infiniband/ulp,thunderbolt,xen,i2c/busses,i2c/muxes,cxl,nfc} \
+  rm -rf sound drivers/{accel,accessibility,atm,hwtracing,pinctrl,gpio,thermal/intel,platform/x86,platform/chrome,misc/mei,hwmon/pmbus,nvme/target,infiniband/hw/{hfi1,qib,usnic,vmw_pvrdma},bluetooth,comedi,firewire,gpu,greybus,iio,isdn,leds,media,memstick,mmc,most,parport,pcmcia,platform/surface,pps,ptp,rapidio,soundwire,spi,staging,video,w1,siox,slimbus,counter,extcon,ntb,target,auxdisplay,bcma,ssb,input,rtc,hid/amd-sfh-hid,hid/intel-ish-hid,hid/surface-hid,usb/gadget,usb/atm,usb/misc,usb/serial,usb/image,usb/typec,infiniband/ulp,thunderbolt,xen,i2c/busses,i2c/muxes,cxl,nfc} \
     drivers/net/{arcnet,can,fddi,hamradio,hippi,ieee802154,plip,ppp,slip,wireless,wwan,wan,usb} \
     drivers/scsi/{aic7xxx,aic94xx,arcmsr,bfa,bnx2fc,csiostor,cxgbi,esas2r,fcoe,isci,lpfc,mvsas,pcmcia,pm8001,qla2xxx,qla4xxx,qedf,qedi,snic,sym53c8xx_2} \
     net/{6lowpan,9p,appletalk,atm,ax25,batman-adv,bluetooth,can,ceph,dccp,ieee802154,lapb,mac80211,mac802154,mctp,mpls,netrom,nfc,phonet,qrtr,rds,rose,rxrpc,sunrpc,tipc,wireless,x25} \
