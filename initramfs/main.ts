@@ -3,7 +3,6 @@
 // have the same bytes.
 
 import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -11,13 +10,14 @@ import { systemClock } from '#shared/clock.ts';
 import { assertDigest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
-import { fileDigest } from '../setup/build/cache.ts';
+import { cacheDirOf, fileDigest } from '../setup/build/cache.ts';
+import { runScript } from '../setup/build/script.ts';
 import { type BootImage, type BootImageOptions, buildBootImage } from './build.ts';
 
 const USAGE = 'node initramfs/main.ts --policy trust-policy.json --out DIR [--cache DIR] [--check]';
 const FILES = ['kernel', 'initramfs', 'release'] as const;
 
-async function main(): Promise<void> {
+async function main(signal: AbortSignal): Promise<void> {
   const { values } = parseArgs({
     options: {
       policy: { type: 'string' },
@@ -33,13 +33,11 @@ async function main(): Promise<void> {
     throw new BilletError('POLICY_INVALID', z.prettifyError(policy.error), {
       hint: `correct ${values.policy}: every node of this image enforces it`,
     });
-  const abort = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
   const options = {
-    cacheDir: resolve(values.cache ?? join(homedir(), '.cache/billet')),
+    cacheDir: resolve(values.cache ?? cacheDirOf(process.env)),
     clock: systemClock,
     trustPolicy: values.policy,
-    signal: abort.signal,
+    signal,
     progress: (line: string) => process.stderr.write(`${line}\n`),
   };
   const image = await buildBootImage(options);
@@ -66,8 +64,4 @@ async function buildAgainAndCompare(first: BootImage, options: BootImageOptions)
   }
 }
 
-await main().catch((error: unknown) => {
-  const hint = error instanceof BilletError ? `\nhint: ${error.hint}` : '';
-  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}${hint}\n`);
-  process.exitCode = 1;
-});
+await runScript(main);

@@ -4,6 +4,7 @@
 //   info = SEQUENCE { version 0, subject Name, SubjectPublicKeyInfo, [0] attributes (none) }
 
 import { sign } from 'node:crypto';
+import { pem } from '#shared/pem.ts';
 import type { NodeKey } from './key.ts';
 
 const SEQUENCE = 0x30;
@@ -34,6 +35,5 @@ export function createCsr(key: NodeKey, commonName: string): string {
   const ed25519 = key.privateKey.asymmetricKeyType === 'ed25519';
   const signature = sign(ed25519 ? null : 'sha256', info, key.privateKey);
   const der = tlv(SEQUENCE, info, ed25519 ? ED25519 : ECDSA_SHA256, bitString(signature));
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE REQUEST-----\n${lines.join('\n')}\n-----END CERTIFICATE REQUEST-----\n`;
+  return pem('CERTIFICATE REQUEST', der);
 }

@@ -25,6 +25,7 @@ import {
 import { CA_LIFETIME_MS, CLOCK_SKEW_MS } from '#shared/certificate.ts';
 import type { Clock } from '#shared/clock.ts';
 import { type Digest, sha256 } from '#shared/digest.ts';
+import { pem } from '#shared/pem.ts';
 import { Serial } from '#shared/schema/ids.ts';
 import type { TrustDomain } from '#shared/spiffe.ts';
 import { caInvalid, readKeyFiles, writeKeyFiles } from './key-files.ts';
@@ -186,13 +187,4 @@ function randomSerial(): Serial {
   const bytes = randomBytes(16);
   bytes.writeUInt8((bytes.readUInt8(0) & 0x3f) | 0x40, 0);
   return Serial.parse(bytes.toString('hex'));
-}
-
-/** RFC 7468, with the label that OpenSSL knows. */
-export function pem(label: string, der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }

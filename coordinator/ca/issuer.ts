@@ -17,8 +17,9 @@ import {
   SERVER_LIFETIME_MS,
 } from '#shared/certificate.ts';
 import { BilletError } from '#shared/errors.ts';
+import { pem } from '#shared/pem.ts';
 import { instanceUri, type SpiffeId } from '#shared/spiffe.ts';
-import { type Authority, type Issued, pem } from './authority.ts';
+import type { Authority, Issued } from './authority.ts';
 import { acceptCsr } from './csr.ts';
 
 /**

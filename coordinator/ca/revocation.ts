@@ -7,11 +7,12 @@ import { Extension, X509CrlReason } from '@peculiar/x509';
 import { z } from 'zod';
 import { CLOCK_SKEW_MS } from '#shared/certificate.ts';
 import type { Clock } from '#shared/clock.ts';
+import { pem } from '#shared/pem.ts';
 import type { Serial } from '#shared/schema/ids.ts';
 import { collection } from '../store/collection.ts';
 import { mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
-import { type Authority, pem } from './authority.ts';
+import type { Authority } from './authority.ts';
 import type { Register, Revocation } from './register.ts';
 
 export interface Revocations {

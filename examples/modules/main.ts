@@ -9,24 +9,23 @@ import { BilletError } from '#shared/errors.ts';
 import { buildBootImage } from '../../initramfs/build.ts';
 import { hostTrixieLines } from '../../setup/build/apt-sources.ts';
 import { cacheDirOf } from '../../setup/build/cache.ts';
+import { runScript } from '../../setup/build/script.ts';
 import { buildLayer, RECIPES } from './recipe.ts';
 
 const USAGE = 'node examples/modules/main.ts --policy trust-policy.json --out DIR [--cache DIR]';
 
 /** One kernel and one agent in both: the system image has to fit the boot image. */
-async function main(): Promise<void> {
+async function main(signal: AbortSignal): Promise<void> {
   const { values } = parseArgs({
     options: { policy: { type: 'string' }, out: { type: 'string' }, cache: { type: 'string' } },
   });
   const { policy, out } = values;
   if (policy === undefined || out === undefined)
     throw new BilletError('ARGUMENT_INVALID', '--policy and --out are needed', { hint: USAGE });
-  const abort = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
   const context = {
     cacheDir: values.cache ?? cacheDirOf(process.env),
     clock: systemClock,
-    signal: abort.signal,
+    signal,
     progress: (line: string) => void process.stderr.write(`${line}\n`),
   };
   const image = await buildBootImage({ ...context, trustPolicy: policy });
@@ -48,8 +47,4 @@ async function main(): Promise<void> {
   );
 }
 
-await main().catch((error: unknown) => {
-  const hint = error instanceof BilletError ? `\nhint: ${error.hint}` : '';
-  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}${hint}\n`);
-  process.exitCode = 1;
-});
+await runScript(main);
