@@ -54,7 +54,7 @@ export async function prepareArtifacts(context: LabContext): Promise<Artifacts> 
 }
 
 /** A key pair, and the policy that trusts it for every module; made at the first call. */
-export async function signingFiles(dir: string, signal: AbortSignal): Promise<SigningFiles> {
+async function signingFiles(dir: string, signal: AbortSignal): Promise<SigningFiles> {
   const prefix = join(dir, 'signing');
   const files = {
     privateKey: `${prefix}.key`,
@@ -109,7 +109,7 @@ async function signedModule(
 }
 
 /** Makes a sealed, signed image of a layer, as a person would by hand. */
-export async function packAndSign(
+async function packAndSign(
   billet: Billet,
   name: RecipeName,
   layer: string,

@@ -96,7 +96,7 @@ test('the root is composefs with verity=require, and no layer above it can be wr
   timeout: BOOT_MS,
 }, async () => {
   shell = await shellOf(machine);
-  const root = (await shell.must('findmnt -no FSTYPE,OPTIONS /')).trim();
+  const root = (await shell.must('findmnt -rno FSTYPE,OPTIONS /')).trim();
   assert.match(root, /^overlay\s/);
   assert.match(root, /(^|[\s,])ro,/);
   assert.match(root, /verity=require/);
@@ -118,7 +118,7 @@ test('a sealed object cannot be written, and a byte flipped under it is an I/O e
   ).trim();
   const write = await shell.run(`echo x >> ${object}`);
   assert.notEqual(write.code, 0);
-  assert.match(write.output, /Operation not permitted/);
+  assert.match(write.output, /Operation not permitted|Permission denied/);
   const block = (
     await shell.must(
       `filefrag -v -b4096 ${object} | awk '$1 == "0:" { sub(/\\.\\..*/, "", $4); print $4 }'`,
@@ -172,7 +172,6 @@ test('a new release replaces the old one, and a changed label attaches the same 
   const second = await converged('1.1.0');
   assert.match(await page(), /^second/);
   const pid = await nginx();
-  await shell.must("sed -n '/lowerdir/p' /proc/mounts > /tmp/mounts-before");
   await release(
     { version: '1.1.1', sequence: 3, description: 'the same files' },
     { 'srv/web/index.html': 'second, verified\n' },

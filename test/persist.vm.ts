@@ -148,7 +148,7 @@ test('the next boot takes it up, and pulls nothing', { timeout: BOOT_MS }, async
   assert.notEqual(now.heartbeat?.systemImage, firstGood.heartbeat?.systemImage);
   const shell = await shellOf(machine);
   assert.match(await shell.must('cat /usr/share/billet/tools/motd'), /^second message/m);
-  assert.match(await shell.must('findmnt -no OPTIONS /'), /verity=require/);
+  assert.match(await shell.must('findmnt -rno OPTIONS /'), /verity=require/);
   shell.close();
 });
 
