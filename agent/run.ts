@@ -18,6 +18,7 @@ import { hostMountTable } from './drivers/mount-table.ts';
 import { hostMounts } from './drivers/mounts.ts';
 import { hostNodeSettings } from './drivers/node-settings.ts';
 import type { Notify } from './drivers/notify.ts';
+import { systemdPower } from './drivers/power.ts';
 import { systemdUnits } from './drivers/units.ts';
 import { type Handover, readHandover, runPaths } from './handover.ts';
 import { loadCredentials } from './identity/credentials.ts';
@@ -99,6 +100,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
             units: systemdUnits({ exec: hostExec }),
             mounts: hostMountTable(hostMounts()),
             settings: hostNodeSettings(),
+            power: systemdPower({ exec: hostExec }),
           };
         },
       },

@@ -9,7 +9,7 @@ import type { StateFiles } from './state.ts';
 import type { Step } from './steps.ts';
 
 export interface ApplyDeps {
-  readonly ports: Pick<ReconcilePorts, 'modules' | 'settings'>;
+  readonly ports: Pick<ReconcilePorts, 'modules' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
   readonly journal: Journal;
@@ -64,6 +64,8 @@ function run(step: Step, deps: ApplyDeps, signal: AbortSignal): Promise<void> {
     case 'attach-service':
     case 'reattach-service':
       return services.attach(step.module, step.settings, signal);
+    case 'restart-machine':
+      return ports.power.restart(signal);
     case 'collect-garbage':
       return ports.modules.collect(step);
   }

@@ -16,6 +16,8 @@ import { chooseGeneration, judge } from './verdict.ts';
 
 export interface CycleDeps extends ObserveDeps, ApplyDeps {
   readonly instance: InstanceId;
+  /** The generation that was booted; 0 without one. */
+  readonly bootedGeneration: number;
   /** Runs all probes of a module; throws PROBE_FAILED. */
   readonly probe: (label: ModuleLabel, signal: AbortSignal) => Promise<void>;
 }
@@ -31,6 +33,8 @@ export interface CycleInput {
 export interface CycleResult {
   readonly desired: Desired;
   readonly steps: readonly Step[];
+  /** Its system runs, and is not only staged for the next boot. */
+  readonly booted: boolean;
   /** Null when the generation runs as wanted. */
   readonly failure: BilletError | null;
   readonly verdict: Verdict | null;
@@ -49,8 +53,8 @@ export async function planNow(
   deps: CycleDeps,
   signal: AbortSignal,
 ): Promise<readonly Step[]> {
-  const { chosen } = choose(input.document, deps);
-  return plan(wantedOf(chosen, deps), await observe(chosen.desired, deps, signal));
+  const { chosen, leave } = choose(input.document, deps);
+  return plan(wantedOf(chosen, leave, deps), await observe(chosen.desired, deps, signal));
 }
 
 /**
@@ -64,9 +68,10 @@ export async function runCycle(
 ): Promise<CycleResult> {
   const { state } = deps;
   await state.enterHistory(readEnvelope(input.document.reply.envelope, deps.instance).history);
-  const { chosen, fallback } = choose(input.document, deps);
+  const { chosen, fallback, leave } = choose(input.document, deps);
   const { desired, generation } = chosen;
-  const steps = plan(wantedOf(chosen, deps), await observe(desired, deps, signal));
+  const booted = deps.booted === null || sameSystem(systemSetOf(desired), deps.booted);
+  const steps = plan(wantedOf(chosen, leave, deps), await observe(desired, deps, signal));
   const failed = await apply(generation, steps, deps, signal);
   const probeError =
     failed === null && input.probed !== generation ? await probeAll(desired, deps, signal) : null;
@@ -75,7 +80,7 @@ export async function runCycle(
   const good = state.record.good?.generation === generation;
   const verdict = judge({
     generation,
-    booted: deps.booted === null || sameSystem(systemSetOf(desired), deps.booted),
+    booted,
     probes: failure === null ? 'passed' : condemns(failed?.step ?? null) ? 'failed' : 'pending',
     reason: failure?.message.slice(0, 1024) ?? '',
     confirmed: input.confirmed,
@@ -84,7 +89,8 @@ export async function runCycle(
   });
   if (!good && verdict !== null) await remember(verdict, chosen, deps, signal);
   const unhealthy = observed.filter(({ healthy }) => !healthy).map(({ module }) => module.name);
-  return { desired, steps, failure, verdict, conditions: conditionsOf(desired, deps, unhealthy) };
+  const conditions = conditionsOf(desired, leave, deps, unhealthy);
+  return { desired, booted, steps, failure, verdict, conditions };
 }
 
 function choose(document: DesiredDocument, deps: CycleDeps) {
@@ -103,7 +109,8 @@ function choose(document: DesiredDocument, deps: CycleDeps) {
     (each) =>
       each !== null && each.generation !== chosen.generation && !rejected.includes(each.generation),
   );
-  return { chosen, fallback };
+  const leave = rejected.includes(deps.bootedGeneration);
+  return { chosen, fallback, leave };
 }
 
 function candidate(envelope: Envelope, instance: InstanceId): Candidate {
@@ -111,12 +118,13 @@ function candidate(envelope: Envelope, instance: InstanceId): Candidate {
   return { generation: desired.generation, envelope, desired };
 }
 
-function wantedOf(chosen: Candidate, { state, instance }: CycleDeps) {
+function wantedOf(chosen: Candidate, leave: boolean, { state, instance }: CycleDeps) {
   const { good } = state.record;
   return {
     desired: chosen.desired,
     keep: good === null ? [] : readEnvelope(good.envelope, instance).modules,
     settled: good?.generation === chosen.generation,
+    leave,
   };
 }
 
@@ -174,7 +182,8 @@ async function remember(
 
 function conditionsOf(
   desired: Desired,
-  { state, booted }: CycleDeps,
+  leave: boolean,
+  { state, booted, bootedGeneration }: CycleDeps,
   unhealthy: readonly string[],
 ): Condition[] {
   const { staged } = state.run;
@@ -183,7 +192,13 @@ function conditionsOf(
     text: `services of module ${name} do not run`,
     hint: `on the node: systemctl status 'billet-${name}-*'`,
   }));
-  if (staged !== null)
+  if (staged !== null && leave)
+    found.push({
+      code: 'GOING_BACK',
+      text: `generation ${bootedGeneration} was rejected: the machine restarts into ${staged.generation}`,
+      hint: 'the reason stands beside the rejected generation: billet instance show',
+    });
+  else if (staged !== null)
     found.push({
       code: 'REBOOT_PENDING',
       text: `generation ${staged.generation} has another system, which the next boot takes up`,

@@ -24,8 +24,6 @@ export interface LoopDeps extends CycleDeps {
   readonly confirmed: () => number | null;
   /** What the booted root was merged from. */
   readonly merged: readonly ModuleState[];
-  /** The generation that was booted; 0 without one. */
-  readonly bootedGeneration: number;
   /** After each cycle that changed the status. */
   readonly onStatus: (status: LoopStatus) => void;
 }
@@ -92,11 +90,12 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
   }
 
   function after(result: CycleResult): Partial<LoopStatus> {
-    const { desired, steps, failure, verdict, conditions } = result;
+    const { desired, booted, steps, failure, verdict, conditions } = result;
     const outcome =
       failure !== null ? 'failed' : steps.length > 0 ? ('changed' as const) : 'converged';
     return {
-      ...(failure === null ? { generation: desired.generation } : {}),
+      // One that waits for a boot does not run yet, whatever else of it is in place.
+      ...(failure === null && booted ? { generation: desired.generation } : {}),
       phase:
         failure === null ? 'ready' : status.phase === 'bootstrapping' ? status.phase : 'degraded',
       lastReconcile: { ...reconciled(outcome, steps.length), ...failureOf(failure) },

@@ -7,7 +7,7 @@ import type { StateFiles } from './state.ts';
 import type { Observed } from './world.ts';
 
 export interface ObserveDeps {
-  readonly ports: Pick<ReconcilePorts, 'modules' | 'settings'>;
+  readonly ports: Pick<ReconcilePorts, 'modules' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
   /** Null where the root is not a system image of Billet's. */

@@ -19,6 +19,7 @@ const wanted = (desired: Wanted['desired'], settled = false): Wanted => ({
   desired,
   keep: [],
   settled,
+  leave: false,
 });
 const kinds = (steps: readonly Step[]) => steps.map(({ kind }) => kind);
 const attached = (module: ReturnType<typeof testModule>, healthy = true): AttachedService => ({
@@ -84,7 +85,7 @@ test('garbage goes only once the generation is good, and never what runs or may 
   assert.ok(step?.kind === 'collect-garbage');
   assert.deepEqual(step.modules, [web.ref.manifest, base.ref.manifest].sort());
   assert.ok(step.images.includes(sha256('s')));
-  const kept = { desired, keep: [web2.ref], settled: true };
+  const kept = { desired, keep: [web2.ref], settled: true, leave: false };
   assert.deepEqual(plan(kept, { ...observed, held: observed.stored }), []);
 });
 
@@ -166,6 +167,8 @@ function take(node: Observed, step: Step): Observed {
     }
     case 'unstage-system':
       return { ...node, staged: null };
+    case 'restart-machine':
+      return { ...node, booted: node.staged, staged: null };
     case 'write-settings':
       return { ...node, settings: settingsKey(step.settings) };
     case 'detach-service':

@@ -42,7 +42,11 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
       (module): Step => ({ kind: 'reattach-service', module, settings: settingsOf(module) }),
     ),
   ];
-  return steps.length > 0 || !wanted.settled ? steps : garbageSteps(wanted, observed);
+  if (steps.length > 0) return steps;
+  // Last of all, so that everything else of the generation is in its place.
+  if (wanted.leave && observed.staged?.generation === desired.generation)
+    return [{ kind: 'restart-machine', generation: desired.generation }];
+  return wanted.settled ? garbageSteps(wanted, observed) : [];
 }
 
 /** A text that is equal for equal settings, whatever the order of their keys. */

@@ -4,6 +4,7 @@
 import type { Digest } from '#shared/digest.ts';
 import type { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';
 import type { Settings } from '#shared/schema/settings.ts';
+import type { Power } from '../drivers/power.ts';
 import type { Units } from '../drivers/units.ts';
 
 export interface SystemRequest {
@@ -42,6 +43,7 @@ export interface NodeSettings {
 }
 
 export interface ReconcilePorts {
+  readonly power: Power;
   readonly modules: Modules;
   readonly units: Units;
   readonly mounts: MountTable;

@@ -18,6 +18,7 @@ export function resume(open: Step | null): Step[] {
     case 'stage-system':
     case 'unstage-system':
     case 'write-settings':
+    case 'restart-machine':
     case 'collect-garbage':
     case undefined:
       return [];

@@ -38,6 +38,8 @@ export const Step = z.discriminatedUnion('kind', [
     module: ModuleRef,
     settings: ModuleSettings,
   }),
+  /** Boot into what is staged, since what runs was rejected. */
+  z.object({ kind: z.literal('restart-machine'), generation: z.int().positive() }),
   /** Remove modules that no generation worth keeping names. */
   z.object({
     kind: z.literal('collect-garbage'),
@@ -56,6 +58,7 @@ export function describe(step: Step): string {
     case 'reattach-service':
       return `${step.kind} ${step.module.name} ${step.module.version}`;
     case 'stage-system':
+    case 'restart-machine':
       return `${step.kind} generation ${step.generation}`;
     case 'detach-service':
       return `${step.kind} ${step.name}`;

@@ -180,6 +180,12 @@ export function testNode(
         await touch(join(dir, 'settings.json'), JSON.stringify(settings));
       },
     },
+    power: {
+      async restart() {
+        await before('restart');
+        await touch(join(dir, 'restarted'), '');
+      },
+    },
     async snapshot() {
       const unitFiles = await names(unitDir);
       return {

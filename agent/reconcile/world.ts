@@ -41,4 +41,6 @@ export interface Wanted {
   readonly keep: readonly ModuleRef[];
   /** Whether the wanted generation is good, so that what it replaced may go. */
   readonly settled: boolean;
+  /** The system that runs was rejected: it is left once the one to go back to is staged. */
+  readonly leave: boolean;
 }

@@ -5,8 +5,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TaskId } from '#shared/schema/ids.ts';
-import { type Exec, execOrThrow } from '../drivers/exec.ts';
+import type { Exec } from '../drivers/exec.ts';
 import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
+import { systemdPower } from '../drivers/power.ts';
 import type { ReportQueue } from '../link/queue.ts';
 import type { TaskKind } from './kind.ts';
 import { specOf } from './spec.ts';
@@ -35,12 +36,7 @@ export function rebootTask({ exec, stateDir, bootId }: RebootDeps): TaskKind {
       const pending = JSON.stringify({ id, epoch, bootId });
       await writeFileAtomic(pathIn(stateDir), pending, { mode: 0o600 });
       try {
-        await execOrThrow(
-          exec,
-          ['systemctl', '--no-block', 'reboot'],
-          signal,
-          'on the node: systemctl list-jobs; journalctl -u systemd-logind -n 50',
-        );
+        await systemdPower({ exec }).restart(signal);
       } catch (error) {
         await rm(pathIn(stateDir), { force: true });
         throw error;

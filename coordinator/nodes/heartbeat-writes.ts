@@ -55,6 +55,9 @@ function absorb(
     const text = `generation ${generation} was rejected: ${reason}`;
     news.push({ actor, kind: 'generation.rejected', text, details: { generation } });
   }
+  // It restarts by itself, into a generation that was good: a node without a disk needs a token then.
+  const restarts = heartbeat.conditions.some(({ code }) => code === 'GOING_BACK');
+  if (restarts && !next.boot.ordered) next = { ...next, boot: { ...next.boot, ordered: true } };
   if (heartbeat.phase !== 'ready') return { next, news };
   const { generation } = heartbeat;
   const confirmed = generation > 0 ? confirm(next, generation) : next;
