@@ -55,6 +55,17 @@ test('a service that died, and one with new settings, are attached again', () =>
   assert.deepEqual(kinds(steps), ['reattach-service']);
 });
 
+test('a system that was rejected is left once the one to go back to is staged, not before', () => {
+  const held = [base.ref.manifest];
+  const desired = desiredOf(2, [base]);
+  const leave = { ...wanted(desired), leave: true };
+  const observed = { ...EMPTY, held };
+  assert.deepEqual(kinds(plan(leave, observed)), ['stage-system']);
+  const staged = { generation: 2, systemImage: sha256('s'), bootImage: null, manifests: held };
+  assert.deepEqual(kinds(plan(leave, { ...observed, staged })), ['restart-machine']);
+  assert.deepEqual(plan(wanted(desired), { ...observed, staged }), []);
+});
+
 test('system modules are staged, once, and taken back', () => {
   const held = [base.ref.manifest];
   const desired = desiredOf(2, [base]);
