@@ -12,7 +12,7 @@ import { type ObserveDeps, observe } from './observe.ts';
 import { nodeSettings, plan, sameSystem, settingsKey, systemSetOf } from './plan.ts';
 import { raiseFloors } from './state.ts';
 import type { Step } from './steps.ts';
-import { chooseGeneration, judge } from './verdict.ts';
+import { chooseGeneration, judge, rankFallbacks } from './verdict.ts';
 
 export interface CycleDeps extends ObserveDeps, ApplyDeps {
   readonly instance: InstanceId;
@@ -53,8 +53,8 @@ export async function planNow(
   deps: CycleDeps,
   signal: AbortSignal,
 ): Promise<readonly Step[]> {
-  const { chosen, leave } = choose(input.document, deps);
-  return plan(wantedOf(chosen, leave, deps), await observe(chosen.desired, deps, signal));
+  const { chosen, others, leave } = choose(input.document, deps);
+  return plan(wantedOf(chosen, others, leave, deps), await observe(chosen.desired, deps, signal));
 }
 
 /**
@@ -68,10 +68,10 @@ export async function runCycle(
 ): Promise<CycleResult> {
   const { state } = deps;
   await state.enterHistory(readEnvelope(input.document.reply.envelope, deps.instance).history);
-  const { chosen, fallback, leave } = choose(input.document, deps);
+  const { chosen, others, leave } = choose(input.document, deps);
   const { desired, generation } = chosen;
   const booted = deps.booted === null || sameSystem(systemSetOf(desired), deps.booted);
-  const steps = plan(wantedOf(chosen, leave, deps), await observe(desired, deps, signal));
+  const steps = plan(wantedOf(chosen, others, leave, deps), await observe(desired, deps, signal));
   const failed = await apply(generation, steps, deps, signal);
   const probeError =
     failed === null && input.probed !== generation ? await probeAll(desired, deps, signal) : null;
@@ -85,7 +85,7 @@ export async function runCycle(
     reason: failure?.message.slice(0, 1024) ?? '',
     confirmed: input.confirmed,
     good,
-    fallback,
+    fallback: others.length > 0,
   });
   if (!good && verdict !== null) await remember(verdict, chosen, deps, signal);
   const unhealthy = observed.filter(({ healthy }) => !healthy).map(({ module }) => module.name);
@@ -100,17 +100,22 @@ function choose(document: DesiredDocument, deps: CycleDeps) {
     ...record.rejected.map(({ generation }) => generation),
     ...document.reply.rejected,
   ];
-  const fallbacks = [record.good?.envelope, document.reply.good, run.passed?.envelope]
-    .map((envelope) => (envelope ? candidate(envelope, deps.instance) : null))
+  const known = (envelope: Envelope | null | undefined) => {
+    const each = envelope ? candidate(envelope, deps.instance) : null;
     // Generations of another history cannot be compared, and so are not gone back to.
-    .filter((each) => each?.desired.history === wanted.desired.history);
+    return each?.desired.history === wanted.desired.history ? each : null;
+  };
+  const fallbacks = rankFallbacks({
+    here: known(record.good?.envelope),
+    coordinator: known(document.reply.good),
+    passed: known(run.passed?.envelope),
+  });
   const chosen = chooseGeneration({ desired: wanted, rejected, fallbacks });
-  const fallback = fallbacks.some(
-    (each) =>
-      each !== null && each.generation !== chosen.generation && !rejected.includes(each.generation),
+  const others = fallbacks.filter(
+    ({ generation }) => generation !== chosen.generation && !rejected.includes(generation),
   );
   const leave = rejected.includes(deps.bootedGeneration);
-  return { chosen, fallback, leave };
+  return { chosen, others, leave };
 }
 
 function candidate(envelope: Envelope, instance: InstanceId): Candidate {
@@ -118,11 +123,17 @@ function candidate(envelope: Envelope, instance: InstanceId): Candidate {
   return { generation: desired.generation, envelope, desired };
 }
 
-function wantedOf(chosen: Candidate, leave: boolean, { state, instance }: CycleDeps) {
+function wantedOf(
+  chosen: Candidate,
+  others: readonly Candidate[],
+  leave: boolean,
+  { state, instance }: CycleDeps,
+) {
   const { good } = state.record;
+  const own = good === null ? [] : readEnvelope(good.envelope, instance).modules;
   return {
     desired: chosen.desired,
-    keep: good === null ? [] : readEnvelope(good.envelope, instance).modules,
+    keep: [...own, ...(others[0]?.desired.modules ?? [])],
     settled: good?.generation === chosen.generation,
     leave,
   };

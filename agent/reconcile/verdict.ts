@@ -7,8 +7,31 @@ export interface Candidates<G extends { readonly generation: number }> {
   readonly desired: G;
   /** Generations that failed here, as this node and the coordinator remember. */
   readonly rejected: readonly number[];
-  /** To go back to, best first: last good here, last good at the coordinator, last that passed. */
-  readonly fallbacks: readonly (G | null)[];
+  /** To go back to, best first. */
+  readonly fallbacks: readonly G[];
+}
+
+export interface Fallbacks<G> {
+  /** The last good one, as this node remembers. */
+  readonly here: G | null;
+  /** The last good one, as the coordinator remembers. */
+  readonly coordinator: G | null;
+  /** The last that passed its probes, confirmed or not. */
+  readonly passed: G | null;
+}
+
+/**
+ * Best first. The coordinator confirms a generation before this node hears of it, and this node
+ * may remember one that a restored coordinator has forgotten: the newer of the two is the better.
+ */
+export function rankFallbacks<G extends { readonly generation: number }>({
+  here,
+  coordinator,
+  passed,
+}: Fallbacks<G>): G[] {
+  const confirmed = [here, coordinator].filter((each) => each !== null);
+  confirmed.sort((a, b) => b.generation - a.generation);
+  return passed === null ? confirmed : [...confirmed, passed];
 }
 
 /**
@@ -19,10 +42,8 @@ export function chooseGeneration<G extends { readonly generation: number }>(
   candidates: Candidates<G>,
 ): G {
   const { desired, rejected, fallbacks } = candidates;
-  const runnable = [desired, ...fallbacks].filter(
-    (each): each is G => each !== null && !rejected.includes(each.generation),
-  );
-  return runnable[0] ?? desired;
+  const runnable = [desired, ...fallbacks].find(({ generation }) => !rejected.includes(generation));
+  return runnable ?? desired;
 }
 
 export interface Evidence {
