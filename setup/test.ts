@@ -1,5 +1,6 @@
-// Runs everything that `npm test` promises: the check first, then each suite that starts machines,
-// one after the other, and a table of minutes. Arguments choose suites by a part of their name.
+// Runs everything that `npm test` promises: the check first, then the suites that start real peers
+// or go through long loops, then each suite that starts machines, one after the other, and a table
+// of minutes. Arguments choose suites by a part of their name.
 
 import { globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -10,15 +11,17 @@ import { closingLines, type SuiteResult, selectSuites } from './suites.ts';
 const root = dirname(import.meta.dirname);
 process.chdir(root);
 
-const machineSuites = globSync('{initramfs,test}/*.vm.ts')
-  .sort()
-  .map((file) => ({
-    name: basename(file, '.vm.ts'),
-    argv: [process.execPath, '--test', '--test-reporter=spec', join(root, file)] as const,
-  }));
+const suitesOf = (suffix: string) =>
+  globSync(`{initramfs,test}/*${suffix}`)
+    .sort()
+    .map((file) => ({
+      name: basename(file, suffix),
+      argv: [process.execPath, '--test', '--test-reporter=spec', join(root, file)] as const,
+    }));
 const all = [
   { name: 'check', argv: ['npm', 'run', '--silent', 'check'] as const },
-  ...machineSuites,
+  ...suitesOf('.peer.ts'),
+  ...suitesOf('.vm.ts'),
 ];
 const chosen = selectSuites(all, process.argv.slice(2));
 const results: SuiteResult[] = [];
