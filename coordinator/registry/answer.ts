@@ -1,5 +1,5 @@
-// What an endpoint answers, as a value, and how it goes out: error bodies, ranges, files as streams.
-// Knows HTTP; knows no manifests.
+// What an endpoint answers, as a value, and how it goes out: error bodies, conditions, ranges, files
+// as streams. Knows HTTP; knows no manifests.
 
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -29,13 +29,31 @@ const STATUS: Readonly<Record<RegistryCode, number>> = {
   NAME_INVALID: 400,
   NAME_UNKNOWN: 404,
   SIZE_INVALID: 413,
+  UNKNOWN: 500,
   UNSUPPORTED: 405,
 };
 
+/** What a program can use of a refusal: the names and figures that its message has in words. */
+export type Detail = Readonly<Record<string, string | number | readonly string[]>>;
+
 /** An error body of the specification ("Error Codes"). */
-export function refuse(code: RegistryCode, message: string, more: Partial<Answer> = {}): Answer {
-  const errors = [{ code, message, detail: null }];
-  return { status: STATUS[code], ...json({ errors }), close: true, ...more };
+export function refuse(
+  code: RegistryCode,
+  message: string,
+  detail: Detail | null = null,
+  { headers, ...more }: Partial<Answer> = {},
+): Answer {
+  return refuseEach(code, [{ message, detail }], { ...more, ...(headers ? { headers } : {}) });
+}
+
+/** One refusal for several reasons of one kind, as the specification's list allows. */
+export function refuseEach(
+  code: RegistryCode,
+  reasons: readonly { readonly message: string; readonly detail: Detail | null }[],
+  { headers, ...more }: Partial<Answer> = {},
+): Answer {
+  const { body, headers: type } = json({ errors: reasons.map((each) => ({ code, ...each })) });
+  return { status: STATUS[code], body, close: true, ...more, headers: { ...headers, ...type } };
 }
 
 export const json = (value: unknown, contentType = 'application/json') => ({
@@ -46,7 +64,8 @@ export const json = (value: unknown, contentType = 'application/json') => ({
 /** Sends an answer and resolves when it is out. A client that goes away is no error. */
 export async function send(request: IncomingMessage, response: ServerResponse, answer: Answer) {
   const sizeBytes = sizeOf(answer);
-  const range = answer.ranges ? rangeOf(request.headers.range, sizeBytes) : null;
+  const unchanged = answer.status === 200 && isHeld(request, answer.headers?.etag);
+  const range = answer.ranges && !unchanged ? rangeOf(request, answer, sizeBytes) : null;
   if (answer.close && !request.complete) response.setHeader('connection', 'close');
   response.setHeader('docker-distribution-api-version', 'registry/2.0');
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
@@ -59,8 +78,12 @@ export async function send(request: IncomingMessage, response: ServerResponse, a
   }
   const [first, last] = range ?? [0, sizeBytes - 1];
   if (range !== null) response.setHeader('content-range', `bytes ${first}-${last}/${sizeBytes}`);
-  const bodiless = answer.status === 204 || answer.status === 304;
-  if (!bodiless) response.setHeader('content-length', last - first + 1);
+  if (unchanged) {
+    response.removeHeader('content-type');
+    response.writeHead(304).end();
+    return;
+  }
+  if (answer.status !== 204) response.setHeader('content-length', last - first + 1);
   response.writeHead(range === null ? answer.status : 206);
   if (request.method === 'HEAD' || answer.body === undefined || last < first) {
     response.end();
@@ -83,11 +106,27 @@ function sizeOf({ body }: Answer): number {
   return body instanceof Uint8Array ? body.length : body.sizeBytes;
 }
 
-/** One range of bytes; several at once, and units that are not bytes, are answered in full. */
+/** RFC 9110 §13.1.2: the client has what it asks for. */
+function isHeld({ headers }: IncomingMessage, etag: string | undefined): boolean {
+  const condition = headers['if-none-match']?.trim();
+  if (etag === undefined || condition === undefined) return false;
+  return (
+    condition === '*' || condition.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)
+  );
+}
+
+/**
+ * One range of bytes; several at once, units that are not bytes, and a range of something else
+ * (If-Range, RFC 9110 §13.1.5) are answered in full.
+ */
 function rangeOf(
-  header: string | undefined,
+  { headers }: IncomingMessage,
+  answer: Answer,
   sizeBytes: number,
 ): readonly [number, number] | 'unsatisfiable' | null {
+  const header = headers.range;
+  const condition = headers['if-range'];
+  if (condition !== undefined && condition !== answer.headers?.etag) return null;
   const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '');
   if (match === null || (match[1] === '' && match[2] === '')) return null;
   const [from, to] = [match[1] ?? '', match[2] ?? ''];

@@ -65,7 +65,7 @@ export async function openRegistryServer(options: RegistryOptions): Promise<Regi
     removeAbandonedUploads: uploads.removeAbandoned,
     async handle(request, response, context) {
       const url = new URL(request.url ?? '/', 'http://registry.invalid');
-      const route = routeOf(url.pathname);
+      const route = routeOf(request.method ?? '', url.pathname);
       if (route === null) return false;
       const answer = await answerTo(store, route, request, url.searchParams, context).catch(
         (error: unknown) => failure(error, options.onError),
@@ -89,10 +89,15 @@ async function answerTo(
   const { repositories } = store;
   const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
   if (method !== 'GET' && role !== 'write')
-    return refuse('DENIED', 'this credential may only pull');
+    return refuse('DENIED', 'this credential may only pull', { role, method });
   switch (route.kind) {
     case 'invalid':
-      return refuse(route.code, route.message);
+      return refuse(
+        route.code,
+        route.message,
+        route.detail,
+        route.code === 'UNSUPPORTED' ? { status: 404 } : {},
+      );
     case 'ping':
       if (method === 'GET') return { status: 200, ...json({}) };
       break;
@@ -100,8 +105,7 @@ async function answerTo(
       if (method === 'GET') return await listRepositories(repositories, query);
       break;
     case 'manifest':
-      if (method === 'GET')
-        return await getManifest(repositories, route.name, route.reference, request);
+      if (method === 'GET') return await getManifest(repositories, route.name, route.reference);
       if (method === 'PUT')
         return await putManifest(repositories, route.name, route.reference, request);
       if (method === 'DELETE')
@@ -124,7 +128,7 @@ async function answerTo(
         return await listReferrers(repositories, route.name, route.digest, query);
       break;
   }
-  return unsupported(method);
+  return unsupported(method, route.kind);
 }
 
 async function answerToUpload(
@@ -139,14 +143,30 @@ async function answerToUpload(
   if (method === 'PATCH') return await appendUpload(store, name, id, request);
   if (method === 'PUT') return await finishUpload(store, name, id, request, query);
   if (method === 'DELETE') return await cancelUpload(store, name, id);
-  return unsupported(method);
+  return unsupported(method, 'upload');
 }
 
-const unsupported = (method: string) => refuse('UNSUPPORTED', `${method} is not for this endpoint`);
+/** What each endpoint answers to, for `Allow` (RFC 9110 §15.5.6). */
+const METHODS: Readonly<Record<Exclude<RegistryRoute['kind'], 'invalid'>, string>> = {
+  blob: 'GET, HEAD, DELETE',
+  catalog: 'GET, HEAD',
+  manifest: 'GET, HEAD, PUT, DELETE',
+  ping: 'GET, HEAD',
+  referrers: 'GET, HEAD',
+  tags: 'GET, HEAD',
+  upload: 'GET, HEAD, PATCH, PUT, DELETE',
+  uploads: 'POST',
+};
+
+const unsupported = (method: string, kind: keyof typeof METHODS) =>
+  refuse('UNSUPPORTED', `${method} is not for this endpoint`, null, {
+    headers: { allow: METHODS[kind] },
+  });
 
 /** A damaged manifest on disk, a full disk: the client learns that it failed, the log why. */
 function failure(error: unknown, onError: RegistryOptions['onError']): Answer {
   onError?.(error);
-  const message = error instanceof BilletError ? error.message : 'the registry failed';
-  return refuse('UNSUPPORTED', message, { status: 500 });
+  const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+  if (full) return refuse('UNKNOWN', 'no space is left', null, { status: 507 });
+  return refuse('UNKNOWN', error instanceof BilletError ? error.message : 'the registry failed');
 }

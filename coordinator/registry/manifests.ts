@@ -4,10 +4,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Layout } from '#shared/artifact/oci/layout.ts';
 import { MEDIA } from '#shared/artifact/oci/media-types.ts';
-import { MANIFEST_LIMIT_BYTES, parseManifest } from '#shared/artifact/oci/schema.ts';
+import {
+  type Descriptor,
+  MANIFEST_LIMIT_BYTES,
+  parseManifest,
+} from '#shared/artifact/oci/schema.ts';
 import { Digest, sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
-import { type Answer, json, refuse } from './answer.ts';
+import { type Answer, json, refuse, refuseEach } from './answer.ts';
+import { holdersOf, neededBy } from './references.ts';
 import type { Repositories } from './repositories.ts';
 
 const PAGE_MAX = 1000;
@@ -16,23 +21,24 @@ export async function getManifest(
   repositories: Repositories,
   name: string,
   reference: string,
-  request: IncomingMessage,
 ): Promise<Answer> {
   const layout = await repositories.find(name);
-  if (layout === null) return refuse('NAME_UNKNOWN', `no repository ${name}`);
+  if (layout === null) return unknownName(name);
   try {
     const { bytes, digest, mediaType } = await layout.manifest(reference);
-    const headers = { 'docker-content-digest': digest, etag: `"${digest}"` };
-    if (request.headers['if-none-match'] === headers.etag) return { status: 304, headers };
     return {
       status: 200,
-      headers: { ...headers, 'content-type': mediaType },
+      headers: {
+        'content-type': mediaType,
+        'docker-content-digest': digest,
+        etag: `"${digest}"`,
+      },
       body: bytes,
       ranges: true,
     };
   } catch (error) {
     if (!(error instanceof BilletError) || error.code !== 'NOT_FOUND') throw error;
-    return refuse('MANIFEST_UNKNOWN', `no manifest ${reference} in ${name}`);
+    return unknownManifest(name, reference);
   }
 }
 
@@ -44,42 +50,55 @@ export async function putManifest(
   request: IncomingMessage,
 ): Promise<Answer> {
   const bytes = await bodyOf(request);
-  if (bytes === null) return refuse('SIZE_INVALID', `over ${MANIFEST_LIMIT_BYTES} bytes`);
+  if (bytes === null)
+    return refuse('SIZE_INVALID', `over ${MANIFEST_LIMIT_BYTES} bytes`, {
+      limitBytes: MANIFEST_LIMIT_BYTES,
+    });
   const digest = sha256(bytes);
   const byDigest = Digest.safeParse(reference).success;
   if (byDigest && reference !== digest)
-    return refuse('DIGEST_INVALID', `the content is ${digest}, not ${reference}`);
+    return refuse('DIGEST_INVALID', `the content is ${digest}, not ${reference}`, {
+      expected: reference,
+      actual: digest,
+    });
   const mediaType = request.headers['content-type']?.split(';')[0]?.trim() ?? '';
-  const layout = await repositories.findOrCreate(name);
   const parsed = parsedOrWhyNot(bytes, mediaType);
-  if (typeof parsed === 'string') return refuse('MANIFEST_INVALID', parsed);
-  const missing = await firstMissing(layout, parsed);
-  if (missing !== null) return refuse('MANIFEST_BLOB_UNKNOWN', `push ${missing} first`);
-  await layout.putManifest(bytes, mediaType, byDigest ? undefined : reference);
-  const subject = ('image' in parsed ? parsed.image : parsed.index).subject?.digest;
-  return {
-    status: 201,
-    headers: {
-      location: `/v2/${name}/manifests/${reference}`,
-      'docker-content-digest': digest,
-      ...(subject === undefined ? {} : { 'oci-subject': subject }),
-    },
-  };
+  if (typeof parsed === 'string') return refuse('MANIFEST_INVALID', parsed, { reference });
+  return await repositories.exclusive(name, async () => {
+    const missing = await missingOf(await repositories.find(name), neededBy(parsed));
+    if (missing.length > 0) return refuseEach('MANIFEST_BLOB_UNKNOWN', missing.map(pushFirst));
+    const layout = await repositories.findOrCreate(name);
+    await layout.putManifest(bytes, mediaType, byDigest ? undefined : reference);
+    const subject = ('image' in parsed ? parsed.image : parsed.index).subject?.digest;
+    return {
+      status: 201,
+      headers: {
+        location: `/v2/${name}/manifests/${reference}`,
+        'docker-content-digest': digest,
+        ...(subject === undefined ? {} : { 'oci-subject': subject }),
+      },
+    };
+  });
 }
 
+/** A digest goes with all its tags; a tag alone leaves its manifest. */
 export async function deleteManifest(
   repositories: Repositories,
   name: string,
   reference: string,
 ): Promise<Answer> {
-  const layout = await repositories.find(name);
-  const digest = Digest.safeParse(reference);
-  const removed = digest.success
-    ? await layout?.removeManifest(digest.data)
-    : await layout?.removeTag(reference);
-  return removed === true
-    ? { status: 202 }
-    : refuse('MANIFEST_UNKNOWN', `no manifest ${reference} in ${name}`);
+  return await repositories.exclusive(name, async () => {
+    const layout = await repositories.find(name);
+    if (layout === null) return unknownName(name);
+    const digest = Digest.safeParse(reference);
+    const listedBy = digest.success ? await holdersOf(layout, digest.data) : [];
+    if (listedBy.length > 0)
+      return refuse('UNSUPPORTED', `delete ${listedBy[0]} first, which lists it`, { listedBy });
+    const removed = digest.success
+      ? await layout.removeManifest(digest.data)
+      : await layout.removeTag(reference);
+    return removed ? { status: 202 } : unknownManifest(name, reference);
+  });
 }
 
 export async function listTags(
@@ -88,7 +107,7 @@ export async function listTags(
   query: URLSearchParams,
 ): Promise<Answer> {
   const layout = await repositories.find(name);
-  if (layout === null) return refuse('NAME_UNKNOWN', `no repository ${name}`);
+  if (layout === null) return unknownName(name);
   const { page, link } = paged(await layout.tags(), query, `/v2/${name}/tags/list`);
   const { headers, body } = json({ name, tags: page });
   return { status: 200, headers: { ...headers, ...link }, body };
@@ -103,7 +122,10 @@ export async function listRepositories(
   return { status: 200, headers: { ...headers, ...link }, body };
 }
 
-/** An image that nobody refers to, and one that is not there, have an empty list. */
+/**
+ * An image that nobody refers to, and one that is not there, have an empty list. What is gone is not
+ * listed, though the index under a fallback tag may still name it.
+ */
 export async function listReferrers(
   repositories: Repositories,
   name: string,
@@ -112,7 +134,9 @@ export async function listReferrers(
 ): Promise<Answer> {
   const artifactType = query.get('artifactType');
   const layout = await repositories.find(name);
-  const manifests = (await layout?.referrers(digest, artifactType ?? undefined)) ?? [];
+  const manifests: Descriptor[] = [];
+  for (const each of (await layout?.referrers(digest, artifactType ?? undefined)) ?? [])
+    if (await layout?.hasBlob(each.digest)) manifests.push(each);
   const { headers, body } = json(
     { schemaVersion: 2, mediaType: MEDIA.index, manifests },
     MEDIA.index,
@@ -135,15 +159,17 @@ function paged(all: readonly string[], query: URLSearchParams, path: string) {
   return { page, link };
 }
 
-async function firstMissing(
-  layout: Layout,
-  parsed: ReturnType<typeof parseManifest>,
-): Promise<Digest | null> {
-  const needed =
-    'image' in parsed ? [parsed.image.config, ...parsed.image.layers] : parsed.index.manifests;
-  for (const { digest } of needed) if (!(await layout.hasBlob(digest))) return digest;
-  return null;
+async function missingOf(layout: Layout | null, needed: readonly Digest[]): Promise<Digest[]> {
+  if (layout === null) return [...needed];
+  const missing: Digest[] = [];
+  for (const digest of new Set(needed)) if (!(await layout.hasBlob(digest))) missing.push(digest);
+  return missing;
 }
+
+const pushFirst = (digest: Digest) => ({ message: `push ${digest} first`, detail: { digest } });
+const unknownName = (name: string) => refuse('NAME_UNKNOWN', `no repository ${name}`, { name });
+const unknownManifest = (name: string, reference: string) =>
+  refuse('MANIFEST_UNKNOWN', `no manifest ${reference} in ${name}`, { name, reference });
 
 /** A text says why it is none. */
 function parsedOrWhyNot(

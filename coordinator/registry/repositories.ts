@@ -17,6 +17,8 @@ export interface Repositories {
   /** Null if nothing was ever pushed to it. */
   find(name: string): Promise<Layout | null>;
   findOrCreate(name: string): Promise<Layout>;
+  /** Does `work` when earlier work on that repository is done: what it looked at stays so. */
+  exclusive<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** In byte order. */
   names(): Promise<string[]>;
 }
@@ -48,8 +50,20 @@ export async function openRepositories(root: string): Promise<Repositories> {
     }
   };
 
+  const queues = new Map<string, Promise<unknown>>();
+  const exclusive = <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const done = (queues.get(name) ?? Promise.resolve()).then(work);
+    const settled = done.catch(() => null); // the caller gets the error; the next one starts afresh
+    queues.set(name, settled);
+    void settled.then(() => {
+      if (queues.get(name) === settled) queues.delete(name);
+    });
+    return done;
+  };
+
   return {
     uploadsDir: join(root, 'uploads'),
+    exclusive,
     find,
     findOrCreate: async (name) => (await find(name)) ?? (await open(name, true)),
     async names() {

@@ -13,9 +13,17 @@ export type RegistryRoute =
   | { readonly kind: 'upload'; readonly name: string; readonly id: string }
   | { readonly kind: 'tags'; readonly name: string }
   | { readonly kind: 'referrers'; readonly name: string; readonly digest: Digest }
-  | { readonly kind: 'invalid'; readonly code: RegistryCode; readonly message: string };
+  | InvalidRoute;
 
-/** Codes of the specification that this registry uses. */
+export interface InvalidRoute {
+  readonly kind: 'invalid';
+  readonly code: RegistryCode;
+  readonly message: string;
+  /** What it said: a name, a reference, a path. */
+  readonly detail: Readonly<Record<string, string>>;
+}
+
+/** Codes of the specification that this registry uses; UNKNOWN is the field's, for its own failures. */
 export type RegistryCode =
   | 'BLOB_UNKNOWN'
   | 'BLOB_UPLOAD_INVALID'
@@ -28,6 +36,7 @@ export type RegistryCode =
   | 'NAME_INVALID'
   | 'NAME_UNKNOWN'
   | 'SIZE_INVALID'
+  | 'UNKNOWN'
   | 'UNSUPPORTED';
 
 /** A repository is a directory: its name, with / as +, has to fit a file name. */
@@ -35,40 +44,58 @@ const NAME_MAX = 200;
 const UPLOAD_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const RESOURCE = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.*)$/;
 
-/** Null for a path outside /v2/. */
-export function routeOf(path: string): RegistryRoute | null {
+/** `path` as the client wrote it, percent-encoding and all. Null for one outside /v2/. */
+export function routeOf(method: string, path: string): RegistryRoute | null {
   if (path === '/v2' || path === '/v2/') return { kind: 'ping' };
   if (!path.startsWith('/v2/')) return null;
-  if (path === '/v2/_catalog') return { kind: 'catalog' };
-  const uploads = /^\/v2\/(.+)\/blobs\/uploads\/?([^/]*)$/.exec(path);
+  const plain = decodedOrNull(path);
+  if (plain === null) return invalid('NAME_INVALID', 'the path is not percent-encoded', { path });
+  if (plain === '/v2/_catalog') return { kind: 'catalog' };
+  const uploads = /^\/v2\/(.+)\/blobs\/uploads\/?([^/]*)$/.exec(plain);
   const [, name = '', kind, rest = ''] = uploads
     ? ['', uploads[1], 'uploads', uploads[2]]
-    : (RESOURCE.exec(path) ?? []);
-  if (kind === undefined) return invalid('UNSUPPORTED', 'no such endpoint');
+    : (RESOURCE.exec(plain) ?? []);
+  if (kind === undefined || (kind === 'tags' && rest !== 'list'))
+    return invalid('UNSUPPORTED', 'no such endpoint', { path: plain });
   if (name.length > NAME_MAX || !REPOSITORY.test(name))
-    return invalid('NAME_INVALID', 'not a repository name');
+    return invalid('NAME_INVALID', 'not a repository name', { name });
   switch (kind) {
     case 'uploads':
       if (rest === '') return { kind, name };
       return UPLOAD_ID.test(rest)
         ? { kind: 'upload', name, id: rest }
-        : invalid('BLOB_UPLOAD_UNKNOWN', 'no such upload');
+        : invalid('BLOB_UPLOAD_UNKNOWN', 'no such upload', { id: rest });
     case 'tags':
-      return rest === 'list' ? { kind, name } : invalid('UNSUPPORTED', 'no such endpoint');
+      return { kind, name };
     case 'manifests':
-      return TAG.test(rest) || Digest.safeParse(rest).success
-        ? { kind: 'manifest', name, reference: rest }
-        : invalid('MANIFEST_UNKNOWN', 'neither a tag nor a sha256 digest');
+      if (TAG.test(rest) || Digest.safeParse(rest).success)
+        return { kind: 'manifest', name, reference: rest };
+      if (rest.includes(':')) return noDigest(rest);
+      return invalid(
+        method === 'PUT' ? 'MANIFEST_INVALID' : 'MANIFEST_UNKNOWN',
+        'neither a tag nor a sha256 digest',
+        { reference: rest },
+      );
     default: {
       const digest = Digest.safeParse(rest);
-      if (!digest.success) return invalid('DIGEST_INVALID', 'not a sha256 digest');
+      if (!digest.success) return noDigest(rest);
       return { kind: kind === 'blobs' ? 'blob' : 'referrers', name, digest: digest.data };
     }
   }
 }
 
-const invalid = (code: RegistryCode, message: string): RegistryRoute => ({
-  kind: 'invalid',
-  code,
-  message,
-});
+function decodedOrNull(path: string): string | null {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return null; // the caller says so
+  }
+}
+
+const noDigest = (digest: string) => invalid('DIGEST_INVALID', 'not a sha256 digest', { digest });
+
+const invalid = (
+  code: RegistryCode,
+  message: string,
+  detail: InvalidRoute['detail'],
+): InvalidRoute => ({ kind: 'invalid', code, message, detail });
