@@ -42,6 +42,7 @@ export const PACKAGES = [
     why: 'copies images to and from the registry, as a peer',
     for: ['test', 'bench'],
   },
+  { name: 'strace', why: 'records what the store writes, for power cuts', for: ['test'] },
   { name: 'umoci', why: 'builds and unpacks OCI layouts, as a peer', for: ['test'] },
   { name: 'xz-utils', why: 'unpacks compressed kernel modules', for: ALL },
   { name: 'zstd', why: 'compresses boot images and layers', for: ALL },

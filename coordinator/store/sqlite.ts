@@ -2,6 +2,7 @@
 // after its transaction is synced; those that wait at the same moment share one.
 
 import { EventEmitter, once } from 'node:events';
+import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { BilletError } from '#shared/errors.ts';
 import { batch } from './batch.ts';
@@ -17,6 +18,8 @@ export interface SqliteOptions {
   readonly retention?: Retention;
   /** Revisions after which the watcher of a quiet prefix gets a progress mark. */
   readonly progressEvery?: number;
+  /** How the file is opened: `openSqliteFile`. Tests give a weaker way, to see that it is noticed. */
+  readonly open?: (path: string) => DatabaseSync;
 }
 
 interface Job {
@@ -28,8 +31,8 @@ const PAGE_BYTES = 4 * 1024 * 1024;
 
 /** Errors of `openSqliteFile`, and those of the contract. */
 export function sqliteStore(options: SqliteOptions): Store {
-  const { path, retention = RETENTION, progressEvery = 1_000 } = options;
-  const db = openSqliteFile(path);
+  const { path, retention = RETENTION, progressEvery = 1_000, open = openSqliteFile } = options;
+  const db = open(path);
   const tables = sqliteTables(db);
   const news = new EventEmitter().setMaxListeners(0);
   let closed = false;
