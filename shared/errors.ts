@@ -71,6 +71,11 @@ export const CODES = {
     retry: false,
     meaning: 'a certificate request that the policy does not allow',
   },
+  DESIRED_OLDER: {
+    status: 409,
+    retry: true,
+    meaning: 'the coordinator answers with an older desired state than the node has',
+  },
   DIGEST_MISMATCH: {
     status: 422,
     retry: false,
@@ -93,6 +98,11 @@ export const CODES = {
     retry: false,
     meaning: 'no /lib/modules for the kernel of the boot image',
   },
+  LAYER_TOO_LARGE: {
+    status: 422,
+    retry: false,
+    meaning: 'a layer that unpacks to more than was signed, or than is allowed',
+  },
   LEASE_LOST: { status: 409, retry: false, meaning: 'the lease has run out or was taken over' },
   LINK_DOWN: { status: 503, retry: true, meaning: 'the coordinator does not answer' },
   MERGE_CONFLICT: {
@@ -104,6 +114,11 @@ export const CODES = {
     status: 405,
     retry: false,
     meaning: 'a path that has other methods',
+  },
+  METADATA_FAILED: {
+    status: 502,
+    retry: true,
+    meaning: 'the metadata service of the cloud does not answer as its specification says',
   },
   MODULE_INVALID: { status: 422, retry: false, meaning: 'an image without valid module labels' },
   MOUNT_FAILED: { status: 500, retry: true, meaning: 'the kernel refused a mount' },
@@ -135,6 +150,11 @@ export const CODES = {
     status: 422,
     retry: false,
     meaning: 'no signature by a key that the policy names',
+  },
+  STATE_CORRUPT: {
+    status: 500,
+    retry: false,
+    meaning: 'a state file of the agent that is not as an agent wrote it',
   },
   STORE_CORRUPT: { status: 500, retry: false, meaning: 'a record that no version of Billet wrote' },
   STORE_FAILED: {

@@ -21,7 +21,8 @@ import type { DataDisk } from './data-disk.ts';
 /** Requests with the node's certificate. */
 export interface Uplink {
   fetchDesired(signal: AbortSignal): Promise<DesiredDocument>;
-  sourceFor(ref: ModuleRef): ArtifactSource;
+  /** `signal` ends all requests of the source. */
+  sourceFor(ref: ModuleRef, signal: AbortSignal): ArtifactSource;
   close(): Promise<void>;
 }
 

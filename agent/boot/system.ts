@@ -75,7 +75,7 @@ async function pullModules(
     const held = await store.loadModule(ref, trust);
     if (held !== null) return held;
     if (uplink === null) throw offline(ref);
-    const source = uplink.sourceFor(ref);
+    const source = uplink.sourceFor(ref, both);
     const onProgress = (done: number, total: number) => progress(ref, done, total);
     return await store.ensureModule(ref, { ...trust, source, signal: both, onProgress });
   });

@@ -2,6 +2,7 @@
 // another one that its repository names.
 
 import { Agent } from 'undici';
+import type { Backoff } from '#shared/artifact/oci/backoff.ts';
 import { parseRegistryReference } from '#shared/artifact/oci/reference.ts';
 import { openRegistry } from '#shared/artifact/oci/registry.ts';
 import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
@@ -16,12 +17,15 @@ export interface ModuleSourceDeps {
   readonly random: () => number;
 }
 
-/** Opens no connection yet. Throws ARGUMENT_INVALID for a repository that cannot be one. */
+/** Longer than a registry takes to start again: what came of a layer is kept in the meantime. */
+const PULL_BACKOFF: Backoff = { attempts: 9, baseMs: 250, capMs: 15_000 };
+
+/** Opens no connection yet; `signal` ends all that is asked later. Throws ARGUMENT_INVALID for a repository that cannot be one. */
 export function moduleSource({ session, clock, random }: ModuleSourceDeps) {
   // Other registries never see the node's certificate.
   const foreign = new Agent();
-  return ({ repository }: Pick<ModuleRef, 'repository'>): ArtifactSource => {
-    const common = { clock, random, foreignDispatcher: foreign };
+  return ({ repository }: Pick<ModuleRef, 'repository'>, signal?: AbortSignal): ArtifactSource => {
+    const common = { clock, random, signal, backoff: PULL_BACKOFF, foreignDispatcher: foreign };
     if (namesHost(repository)) {
       const { host, repository: name } = parseRegistryReference(repository);
       return openRegistry({

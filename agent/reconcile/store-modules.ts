@@ -17,7 +17,7 @@ export interface StoreModulesDeps {
   readonly floors: () => Readonly<Record<string, number>>;
   /** Manifests of the last good generation. */
   readonly exempt: () => ReadonlySet<Digest>;
-  readonly sourceOf: (module: ModuleRef) => ArtifactSource;
+  readonly sourceOf: (module: ModuleRef, signal: AbortSignal) => ArtifactSource;
   readonly onProgress?: (module: ModuleRef, done: number, total: number) => void;
 }
 
@@ -88,7 +88,7 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
     async pull(module, signal) {
       const stored = await store.ensureModule(module, {
         ...trust(module),
-        source: deps.sourceOf(module),
+        source: deps.sourceOf(module, signal),
         signal,
         onProgress: (done, total) => deps.onProgress?.(module, done, total),
       });

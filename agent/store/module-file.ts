@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { ManifestContent } from '#shared/artifact/oci/source.ts';
 import { Digest, digestOfHex, hexOf } from '#shared/digest.ts';
 import { readFileOrNull, removeFile, writeFileAtomic } from '../drivers/files.ts';
+import { diskError } from './disk-error.ts';
 import type { StorePaths } from './layout.ts';
 import { Recording } from './recorded-source.ts';
 
@@ -23,7 +24,7 @@ export type ModuleFile = z.infer<typeof ModuleFile>;
 export interface ModuleFiles {
   /** Null when there is none, or it cannot be read: then the module is pulled again. */
   load(manifest: Digest): Promise<ModuleFile | null>;
-  /** Durable when it resolves. */
+  /** Durable when it resolves. Throws STORE_FULL, STORE_FAILED; then there is none. */
   save(manifest: ManifestContent, image: Digest, recording: Recording): Promise<void>;
   remove(manifest: Digest): Promise<void>;
   list(): Promise<readonly Digest[]>;
@@ -39,7 +40,11 @@ export function moduleFiles(paths: StorePaths): ModuleFiles {
     async save({ bytes, digest, mediaType }, image, recording) {
       const manifest = Buffer.from(bytes).toString('base64');
       const file: ModuleFile = { format: 1, mediaType, manifest, image, recording };
-      await writeFileAtomic(pathOf(digest), JSON.stringify(file));
+      try {
+        await writeFileAtomic(pathOf(digest), JSON.stringify(file));
+      } catch (error) {
+        throw diskError(error, 'write a module');
+      }
     },
     remove: (manifest) => removeFile(pathOf(manifest)),
     async list() {

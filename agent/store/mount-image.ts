@@ -12,6 +12,7 @@ import { type Digest, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { AttachLoop } from '../drivers/loop-device.ts';
 import { type Mounts, mountErrno } from '../drivers/mounts.ts';
+import { diskError } from './disk-error.ts';
 import type { StorePaths } from './layout.ts';
 
 export interface ImageMounter {
@@ -36,7 +37,9 @@ export async function mountComposefs(
   digest: Digest,
   target: string,
 ): Promise<void> {
-  const lower = await mkdtemp(join(paths.temporary, 'lower-'));
+  const lower = await mkdtemp(join(paths.temporary, 'lower-')).catch((error: unknown) => {
+    throw diskError(error, 'mount an image');
+  });
   try {
     mountErofs(paths.image(hexOf(digest)), lower, mounts, attachLoop);
     try {

@@ -22,6 +22,7 @@ import type { Verity } from '../drivers/verity.ts';
 import { diskError } from './disk-error.ts';
 import { type StorePaths, storePaths } from './layout.ts';
 import type { Request, Written } from './messages.ts';
+import { assertRoom } from './room.ts';
 
 export interface ObjectWriterDeps {
   readonly dir: string;
@@ -60,6 +61,10 @@ export function objectStoreThread({ dir, verity }: ObjectWriterDeps): ObjectStor
   }
 
   function write(request: Extract<Request, { kind: 'write' }>): Written {
+    assertRoom(
+      paths.dir,
+      request.segments.reduce((sum, { length }) => sum + length, 0),
+    );
     const files = filesOf(request.ingest);
     const ended: [number, string][] = [];
     for (const { file, offset, length, last } of request.segments) {

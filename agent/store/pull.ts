@@ -6,10 +6,12 @@ import { type Layer, readLayer } from '#shared/artifact/composefs/layer.ts';
 import { treeOfLayers } from '#shared/artifact/composefs/layer-apply.ts';
 import type { Tree } from '#shared/artifact/composefs/tree.ts';
 import { unpack } from '#shared/artifact/module/layer-stream.ts';
+import { atMost, unpackedLimit } from '#shared/artifact/module/unpacked-size.ts';
 import { compressionOf } from '#shared/artifact/oci/media-types.ts';
 import type { Descriptor } from '#shared/artifact/oci/schema.ts';
 import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
 import { BilletError } from '#shared/errors.ts';
+import { blamed } from './blame.ts';
 import { startIngest } from './slab-sink.ts';
 import type { ObjectThreads } from './threads.ts';
 
@@ -27,7 +29,9 @@ const LAYERS_AT_ONCE = 2;
 /**
  * The tree of the layers, with all its objects stored. What the layers unpack to is not compared
  * with the config's diff_ids: the caller compares the digest of the whole image with a signed one,
- * which covers more.
+ * which covers every name, mode, time and byte that a node will see, over all layers. Throws
+ * DIGEST_MISMATCH for other bytes than the layers' (whatever they unpack to), LAYER_TOO_LARGE,
+ * TAR_INVALID, PATH_ESCAPE, OCI_INVALID, STORE_FULL, and what the source throws.
  */
 export async function pullTree(request: PullRequest): Promise<Tree> {
   const { layers, signal, onProgress } = request;
@@ -78,10 +82,14 @@ async function pullLayer(
         hint: 'layers are tar, tar+gzip or tar+zstd; build and push the image again',
       },
     );
+  const limitBytes = unpackedLimit(layer);
+  const blob = blamed(source.blob(layer, { signal, onProgress }));
+  const tar = atMost(limitBytes, unpack(blob.chunks, compression, layer), layer);
   const ingest = startIngest(threads, randomUUID());
   try {
-    const blob = source.blob(layer, { signal, onProgress });
-    return await readLayer(unpack(blob, compression, layer), ingest);
+    return await readLayer(tar, ingest);
+  } catch (error) {
+    return await blob.blame(error);
   } finally {
     await ingest.close();
   }

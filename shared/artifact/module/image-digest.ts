@@ -1,4 +1,4 @@
-// The composefs digest of an image's files, computed from its layers. Stores no file.
+// The composefs digest of an image's files and the sizes of its layers, measured. Stores no file.
 
 import { type Digest, digestOfHex } from '../../digest.ts';
 import { writeErofs } from '../composefs/erofs.ts';
@@ -10,6 +10,12 @@ import type { Descriptor } from '../oci/schema.ts';
 import type { ArtifactSource, BlobOptions } from '../oci/source.ts';
 import { layerTar } from './layer-stream.ts';
 
+export interface MeasuredImage {
+  readonly digest: Digest;
+  /** Bytes of the tar in each layer. */
+  readonly unpackedBytes: readonly number[];
+}
+
 /**
  * The fs-verity digest of the EROFS image of all layers, lowest first; `diffIds` beside them. Throws
  * DIGEST_MISMATCH, OCI_INVALID, TAR_INVALID, PATH_ESCAPE. `onProgress` counts layer bytes of all.
@@ -19,8 +25,9 @@ export async function imageDigestOf(
   layers: readonly Descriptor[],
   diffIds: readonly Digest[],
   { signal, onProgress }: BlobOptions = {},
-): Promise<Digest> {
+): Promise<MeasuredImage> {
   const read: Layer[] = [];
+  const unpackedBytes: number[] = [];
   let beforeBytes = 0;
   for (const [index, layer] of layers.entries()) {
     const startBytes = beforeBytes;
@@ -28,8 +35,17 @@ export async function imageDigestOf(
       signal,
       onProgress: (bytes) => onProgress?.(startBytes + bytes),
     });
-    read.push(await readLayer(tar, digestSink()));
+    let bytes = 0;
+    const counted = async function* () {
+      for await (const chunk of tar) {
+        bytes += chunk.length;
+        yield chunk;
+      }
+    };
+    read.push(await readLayer(counted(), digestSink()));
+    unpackedBytes.push(bytes);
     beforeBytes += layer.size;
   }
-  return digestOfHex(fsverityHex(writeErofs(treeOfLayers(read))));
+  const digest = digestOfHex(fsverityHex(writeErofs(treeOfLayers(read))));
+  return { digest, unpackedBytes };
 }

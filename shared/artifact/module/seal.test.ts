@@ -14,6 +14,7 @@ import { inspectModule } from './inspect.ts';
 import { packImage } from './pack.ts';
 import { sealImage } from './seal.ts';
 import { moduleTemplate, parseModuleSource } from './template.ts';
+import { ANNOTATION_UNPACKED_SIZE } from './unpacked-size.ts';
 
 const label = (name = 'web') =>
   parseModuleSource(
@@ -69,7 +70,7 @@ test('an empty tar and a damaged packed one leave no image behind', async (t) =>
   assert.deepEqual(await layout.tags(), []);
 });
 
-test('sealing adds two labels, keeps the rest, and sealing again changes nothing', async (t) => {
+test('sealing adds two labels and the unpacked size, keeps the rest, and sealing again changes nothing', async (t) => {
   const layout = await packed(t);
   const before = await layout.manifest('1');
   const sealed = await sealImage(layout, '1', label());
@@ -84,7 +85,12 @@ test('sealing adds two labels, keeps the rest, and sealing again changes nothing
     (await layout.manifest('1')).bytes,
     before.mediaType,
   );
-  assert.deepEqual(layers, parseImageManifest(before.bytes, before.mediaType).layers);
+  const [unsealed] = parseImageManifest(before.bytes, before.mediaType).layers;
+  const size = zstdDecompressSync(
+    await readFile(layout.blobPath(unsealed?.digest ?? sha256(''))),
+  ).length;
+  const annotations = { [ANNOTATION_UNPACKED_SIZE]: String(size) };
+  assert.deepEqual(layers, [{ ...unsealed, annotations }]);
   const document = JSON.parse(await readFile(layout.blobPath(config.digest), 'utf8'));
   assert.equal(document.config.Labels[LABEL_FSVERITY], hexOf(sealed.image));
   assert.deepEqual(document.history, [{ created_by: 'billet module pack' }]);

@@ -1,20 +1,22 @@
 // Seals an image of a layout into a module: computes the composefs digest of its files and writes it,
-// with the module's own description, into the labels of a new config. Layers, history and diff ids
-// stay as they are. Signs nothing.
+// with the module's own description, into the labels of a new config, and the size of each unpacked
+// layer into the manifest. Layers, history and diff ids stay as they are. Signs nothing.
 
 import { z } from 'zod';
 import { type Digest, hexOf, sha256 } from '../../digest.ts';
 import { BilletError } from '../../errors.ts';
 import { LABEL_FSVERITY, LABEL_MODULE, type ModuleLabel } from '../../schema/module.ts';
 import type { Layout } from '../oci/layout.ts';
-import { ImageConfig, parseDocument, parseImageManifest } from '../oci/schema.ts';
+import { Descriptor, ImageConfig, parseDocument, parseImageManifest } from '../oci/schema.ts';
 import type { BlobOptions } from '../oci/source.ts';
 import { readBlob } from '../oci/source.ts';
 import { imageDigestOf } from './image-digest.ts';
 import { CONFIG_LIMIT_BYTES } from './labels.ts';
+import { withUnpackedSize } from './unpacked-size.ts';
 
 /** Everything that a rewritten document keeps. */
 const Json = z.record(z.string(), z.unknown());
+const JsonManifest = z.looseObject({ layers: z.array(Descriptor.loose()) });
 const JsonConfig = z.looseObject({ config: z.looseObject({ Labels: Json.nullish() }).nullish() });
 
 export interface Sealed {
@@ -45,19 +47,35 @@ export async function sealImage(
     throw new BilletError('OCI_INVALID', 'the config lists other layers than the manifest', {
       hint: 'build the image again',
     });
-  const image = await imageDigestOf(layout, manifest.layers, rootfs.diff_ids, options);
+  const { digest: image, unpackedBytes } = await imageDigestOf(
+    layout,
+    manifest.layers,
+    rootfs.diff_ids,
+    options,
+  );
 
   const config = labelled(configBytes, label, image);
   const descriptor = { ...manifest.config, digest: sha256(config), size: config.length };
-  const bytes = Buffer.from(
-    JSON.stringify({ ...parseDocument(Json, before.bytes, 'the manifest'), config: descriptor }),
-  );
+  const bytes = sealedManifest(before.bytes, descriptor, unpackedBytes);
   const digest = sha256(bytes);
   if (digest === before.digest) return { digest, image, label, changed: false };
   await layout.putBlob(descriptor, () => once(config));
   await layout.putManifest(bytes, before.mediaType, tag);
   await removeUnlessTagged(layout, before.digest);
   return { digest, image, label, changed: true };
+}
+
+/** The manifest with another config, and a size beside each layer; other fields stay. */
+function sealedManifest(
+  bytes: Uint8Array,
+  config: Descriptor,
+  unpackedBytes: readonly number[],
+): Buffer {
+  const document = parseDocument(JsonManifest, bytes, 'the manifest');
+  const layers = document.layers.map((layer, index) =>
+    withUnpackedSize(layer, unpackedBytes[index] ?? 0),
+  );
+  return Buffer.from(JSON.stringify({ ...document, config, layers }));
 }
 
 /** The config with both labels; other labels and fields keep their value and place. */

@@ -4,21 +4,13 @@
 import { BilletError } from '../../errors.ts';
 import { delayMs } from './backoff.ts';
 import { failed, gaveUp, isTransient, transient } from './registry-error.ts';
-import type { Ask, Connection, Reply, Requester } from './registry-request.ts';
+import { type Ask, drop, type Reply, type Requester } from './registry-request.ts';
 import type { Descriptor } from './schema.ts';
 import type { BlobOptions } from './source.ts';
 import { digestVerifier } from './verified.ts';
 
-/** A slower registry counts as gone; the transfer is taken up on a new connection. */
-export interface StallLimit {
-  readonly minBytesPerSecond: number;
-  readonly windowMs: number;
-}
-
-export const STALL_LIMIT: StallLimit = { minBytesPerSecond: 1024, windowMs: 10_000 };
-
 /** Progress that proves a connection useful: failures before it are forgotten. */
-const PROGRESS_BYTES = 1 << 20;
+const PROGRESS_BYTES = 256 * 1024;
 
 /**
  * The bytes of `descriptor`, in order. Ends with DIGEST_MISMATCH if they are others, and
@@ -28,7 +20,6 @@ export async function* streamBlob(
   requester: Requester,
   ask: Pick<Ask, 'url' | 'scope' | 'what'>,
   descriptor: Descriptor,
-  stall: StallLimit,
   { signal, onProgress }: BlobOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   const { connection } = requester;
@@ -37,14 +28,7 @@ export async function* streamBlob(
   let lastFailureAt = 0;
   do {
     try {
-      for await (const chunk of rest(
-        requester,
-        ask,
-        descriptor,
-        verifier.received,
-        stall,
-        signal,
-      )) {
+      for await (const chunk of rest(requester, ask, descriptor, verifier.received, signal)) {
         verifier.update(chunk);
         yield chunk;
         onProgress?.(verifier.received);
@@ -54,6 +38,7 @@ export async function* streamBlob(
     } catch (error) {
       signal?.throwIfAborted();
       if (!isTransient(error)) throw error;
+      if (verifier.received === descriptor.size) break; // cut behind the last byte
       failures = verifier.received - lastFailureAt >= PROGRESS_BYTES ? 1 : failures + 1;
       lastFailureAt = verifier.received;
       if (failures >= connection.backoff.attempts) throw gaveUp(ask.what, failures, error);
@@ -70,7 +55,6 @@ async function* rest(
   ask: Pick<Ask, 'url' | 'scope' | 'what'>,
   descriptor: Descriptor,
   offset: number,
-  stall: StallLimit,
   outer: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void> {
   const controller = new AbortController();
@@ -80,12 +64,13 @@ async function* rest(
     const reply = await requester.once({
       ...ask,
       method: 'GET',
-      expect: offset > 0 ? [200, 206] : [200],
+      expect: offset > 0 ? [200, 206, 416] : [200],
       signal,
       ...(headers === undefined ? {} : { headers }),
     });
+    if (reply.status === 416) await drop(reply);
     let skipBytes = startOf(reply, ask.what, descriptor, offset);
-    for await (const chunk of watched(reply, ask.what, requester.connection, stall, signal)) {
+    for await (const chunk of reply.read()) {
       const kept = chunk.subarray(Math.min(skipBytes, chunk.length));
       skipBytes -= chunk.length - kept.length;
       if (kept.length > 0) yield kept;
@@ -95,68 +80,33 @@ async function* rest(
   }
 }
 
-/** How many bytes of this reply are known already. A reply for another range is a failure. */
+/**
+ * How many bytes of this reply are known already. A reply for another range is REGISTRY_FAILED, and
+ * content of another size DIGEST_MISMATCH. Source: RFC 9110 §14.4 (Content-Range), §15.5.17 (416).
+ */
 function startOf(reply: Reply, what: string, descriptor: Descriptor, offset: number): number {
-  const length = reply.headers.get('content-length');
-  const expected = reply.status === 206 ? descriptor.size - offset : descriptor.size;
-  if (length !== null && Number(length) !== expected) {
-    if (reply.status === 206)
-      throw transient(`${what}: ${length} bytes for a range of ${expected}`);
-    throw new BilletError('DIGEST_MISMATCH', `${what}: ${length} bytes, expected ${expected}`, {
-      hint: 'pull it again; if it stays so, push the content again',
-      details: { expected: descriptor.digest },
-    });
-  }
-  if (reply.status === 200) return offset; // the registry has no ranges: pass over what is here
   const range = reply.headers.get('content-range');
+  if (reply.status === 416) {
+    const size = /^bytes \*\/(\d+)$/.exec(range ?? '')?.[1];
+    if (size === undefined || Number(size) === descriptor.size)
+      throw failed(`${what}: refused the range from ${offset}`, { status: 416 });
+    throw otherSize(what, size, descriptor);
+  }
+  const length = reply.headers.get('content-length');
+  if (reply.status === 200) {
+    if (length !== null && Number(length) !== descriptor.size)
+      throw otherSize(what, length, descriptor);
+    return offset; // the registry has no ranges: pass over what is here
+  }
+  const expected = descriptor.size - offset;
+  if (length !== null && Number(length) !== expected)
+    throw transient(`${what}: ${length} bytes for a range of ${expected}`);
   if (range === `bytes ${offset}-${descriptor.size - 1}/${descriptor.size}`) return 0;
   throw failed(`${what}: asked for bytes from ${offset}, got ${range ?? 'no Content-Range'}`);
 }
 
-/** Passes chunks on while they come fast enough. Time that the consumer takes does not count. */
-async function* watched(
-  reply: Reply,
-  what: string,
-  { clock }: Connection,
-  { minBytesPerSecond, windowMs }: StallLimit,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void> {
-  const done = new AbortController();
-  let bytes = 0;
-  let waitedMs = 0;
-  let waitingSince: number | null = clock.monotonic();
-  let stalled = false;
-  const watch = async () => {
-    while (!done.signal.aborted) {
-      await clock.sleep(windowMs, done.signal);
-      if (waitingSince !== null) {
-        waitedMs += clock.monotonic() - waitingSince;
-        waitingSince = clock.monotonic();
-      }
-      if (waitedMs < windowMs) continue;
-      stalled = (bytes * 1000) / waitedMs < minBytesPerSecond;
-      if (stalled) return void reply.body.destroy(new Error('stalled'));
-      [bytes, waitedMs] = [0, 0];
-    }
-  };
-  const watcher = watch().catch(() => null); // its sleep ends by `done`
-  try {
-    for await (const chunk of reply.body) {
-      waitedMs += clock.monotonic() - (waitingSince ?? 0);
-      bytes += chunk.length;
-      waitingSince = null;
-      yield chunk;
-      waitingSince = clock.monotonic();
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof BilletError) throw error;
-    throw transient(
-      `${what}: ${stalled ? `under ${minBytesPerSecond} bytes a second` : 'connection lost'}`,
-      error,
-    );
-  } finally {
-    done.abort();
-    await watcher;
-  }
-}
+const otherSize = (what: string, bytes: string, { digest, size }: Descriptor): BilletError =>
+  new BilletError('DIGEST_MISMATCH', `${what}: ${bytes} bytes, expected ${size}`, {
+    hint: 'pull it again; if it stays so, push the content again',
+    details: { expected: digest, sizeBytes: size },
+  });

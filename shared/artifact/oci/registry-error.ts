@@ -29,16 +29,19 @@ export const transient = (message: string, cause?: unknown, retryAfterMs = 0): T
 export const isTransient = (error: unknown): error is Transient =>
   typeof error === 'object' && error !== null && 'transient' in error;
 
-/** The error for a reply that is not what was asked for; a Transient if trying again may help. */
+/**
+ * The error for a reply that is not what was asked for; a Transient if trying again may help. `now`:
+ * Unix milliseconds.
+ */
 export function refusal(
   what: string,
-  status: number,
-  headers: Headers,
+  { status, headers }: { readonly status: number; readonly headers: Headers },
   body: string,
+  now: number,
 ): BilletError | Transient {
   const message = `${what}: status ${status}${explained(body)}`;
   if (RETRY_STATUSES.has(status))
-    return transient(message, undefined, 1000 * Number(headers.get('retry-after') ?? 0) || 0);
+    return transient(message, undefined, retryAfterMs(headers.get('retry-after'), now));
   if (status === 401 || status === 403)
     return new BilletError('REGISTRY_DENIED', message, {
       hint: 'check the credentials and that they may use this repository',
@@ -50,6 +53,14 @@ export function refusal(
       details: { status },
     });
   return failed(message, { status });
+}
+
+/** RFC 9110 §10.2.3: seconds or an HTTP date. What is neither asks for nothing. */
+function retryAfterMs(value: string | null, now: number): number {
+  if (value === null) return 0;
+  if (/^\d{1,9}$/.test(value)) return 1000 * Number(value);
+  const at = /^[A-Z][a-z]{2,8}, /.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? 0 : Math.max(0, at - now);
 }
 
 export function failed(message: string, details: Record<string, unknown> = {}, cause?: unknown) {

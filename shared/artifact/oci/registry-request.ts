@@ -8,9 +8,12 @@ import { BilletError } from '../../errors.ts';
 import { type Backoff, delayMs } from './backoff.ts';
 import { type Authenticator, authenticator, type Credentials } from './registry-auth.ts';
 import { failed, gaveUp, isTransient, refusal, transient } from './registry-error.ts';
+import { type StallLimit, watched } from './registry-stall.ts';
 
 const MAX_REDIRECTS = 5;
 const SMALL_BODY_BYTES = 1024 * 1024;
+/** Of a body that only explains, or that nobody needs. */
+const ASIDE_BYTES = 16 * 1024;
 
 export interface Connection {
   /** `https://host:port`; http only for loopback and tests. */
@@ -25,6 +28,7 @@ export interface Connection {
   readonly backoff: Backoff;
   /** A request without a reply for this long is a failure. */
   readonly timeoutMs: number;
+  readonly stall: StallLimit;
 }
 
 export interface Ask {
@@ -47,6 +51,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Readable;
+  /** The chunks of `body`, which has to come fast enough. Throws Transient. */
+  readonly read: () => AsyncIterable<Uint8Array>;
   /** Where the reply came from, after redirects. */
   readonly url: URL;
 }
@@ -73,7 +79,7 @@ export function requester(connection: Connection): Requester {
         what: `GET token from ${url.host}`,
       };
       const reply = await send(ask, url, headers);
-      return jsonOf(await checked(ask, reply), ask.what);
+      return jsonOf(await checked(ask, reply, connection.clock.now()), ask.what);
     },
   );
 
@@ -90,7 +96,10 @@ export function requester(connection: Connection): Requester {
         ...(dispatcher === undefined ? {} : { dispatcher }),
         ...(ask.body === undefined ? timeout : { bodyTimeout: connection.timeoutMs }),
       });
-      return { status: reply.statusCode, headers: headersOf(reply.headers), body: reply.body, url };
+      const { statusCode: status, body } = reply;
+      const { clock, stall } = connection;
+      const read = () => watched(body, { what: ask.what, clock, stall, signal: ask.signal });
+      return { status, headers: headersOf(reply.headers), body, read, url };
     } catch (error) {
       ask.signal?.throwIfAborted();
       if (error instanceof BilletError) throw error;
@@ -115,13 +124,13 @@ export function requester(connection: Connection): Requester {
   };
 
   const once = async (ask: Ask): Promise<Reply> => {
+    const final = (reply: Reply) => checked(ask, reply, connection.clock.now());
     const first = await follow(ask);
-    if (first.status !== 401 || first.url.origin !== origin.origin)
-      return await checked(ask, first);
+    if (first.status !== 401 || first.url.origin !== origin.origin) return await final(first);
     const challenge = first.headers.get('www-authenticate');
-    if (!(await authentication.answer(challenge, ask.scope))) return await checked(ask, first);
+    if (!(await authentication.answer(challenge, ask.scope))) return await final(first);
     await drop(first);
-    return await checked(ask, await follow(ask));
+    return await final(await follow(ask));
   };
 
   const retry: Requester['retry'] = async (what, attempt, signal) => {
@@ -143,15 +152,10 @@ export function requester(connection: Connection): Requester {
 export async function bodyOf(reply: Reply, what: string, limitBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
-  try {
-    for await (const chunk of reply.body) {
-      sizeBytes += chunk.length;
-      if (sizeBytes > limitBytes) throw failed(`${what}: the reply is over ${limitBytes} bytes`);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (error instanceof BilletError) throw error;
-    throw transient(`${what}: ${messageOf(error)}`, error);
+  for await (const chunk of reply.read()) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > limitBytes) throw failed(`${what}: the reply is over ${limitBytes} bytes`);
+    chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
@@ -167,13 +171,30 @@ export async function jsonOf(reply: Reply, what: string): Promise<unknown> {
 
 /** Reads the rest of a reply that nobody needs, so that its connection can be used again. */
 export async function drop(reply: Reply): Promise<void> {
-  await bodyOf(reply, 'drop', SMALL_BODY_BYTES).catch(() => reply.body.destroy());
+  await start(reply);
 }
 
-async function checked(ask: Ask, reply: Reply): Promise<Reply> {
+/** What fits of a body, so that an endless or broken one explains as far as it goes. */
+async function start(reply: Reply): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of reply.read()) {
+      chunks.push(chunk);
+      sizeBytes += chunk.length;
+      if (sizeBytes > ASIDE_BYTES) break;
+    }
+  } catch {
+    reply.body.destroy(); // the status is what counts
+  }
+  return Buffer.concat(chunks).toString('utf8', 0, ASIDE_BYTES);
+}
+
+async function checked(ask: Ask, reply: Reply, now: number): Promise<Reply> {
   if (ask.expect.includes(reply.status)) return reply;
-  const body = await bodyOf(reply, ask.what, SMALL_BODY_BYTES);
-  throw refusal(ask.what, reply.status, reply.headers, body.toString('utf8'));
+  const body = await start(reply);
+  ask.signal?.throwIfAborted();
+  throw refusal(ask.what, reply, body, now);
 }
 
 function redirected(from: URL, location: string, what: string): URL {

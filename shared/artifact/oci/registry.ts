@@ -10,11 +10,12 @@ import { type Backoff, REGISTRY_BACKOFF } from './backoff.ts';
 import { MANIFEST_ACCEPT } from './media-types.ts';
 import { REPOSITORY, TAG } from './reference.ts';
 import type { Credentials } from './registry-auth.ts';
-import { STALL_LIMIT, type StallLimit, streamBlob } from './registry-blob.ts';
+import { streamBlob } from './registry-blob.ts';
 import { failed } from './registry-error.ts';
 import { type PushTarget, pushBlob, pushManifest } from './registry-push.ts';
 import { nextPage, type ReferrersClient, referrersOf } from './registry-referrers.ts';
 import { type Ask, bodyOf, drop, jsonOf, type Requester, requester } from './registry-request.ts';
+import { STALL_LIMIT, type StallLimit } from './registry-stall.ts';
 import { MANIFEST_LIMIT_BYTES } from './schema.ts';
 import type { ArtifactTarget, ManifestContent } from './source.ts';
 
@@ -69,6 +70,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     random: options.random,
     backoff: options.backoff ?? REGISTRY_BACKOFF,
     timeoutMs: options.timeoutMs ?? 30_000,
+    stall: options.stall ?? STALL_LIMIT,
   });
   const base = `/v2/${repository}`;
   const name = `${new URL(options.origin).host}/${repository}`;
@@ -143,7 +145,6 @@ export function openRegistry(options: RegistryOptions): Registry {
           what: `GET ${base}/blobs/${descriptor.digest} from ${http.connection.origin}`,
         },
         descriptor,
-        options.stall ?? STALL_LIMIT,
         { ...blobOptions, signal: blobOptions?.signal ?? signal },
       ),
 
@@ -154,9 +155,16 @@ export function openRegistry(options: RegistryOptions): Registry {
       let next: string | null = `${base}/tags/list`;
       for (let page = 0; next !== null && page < MAX_PAGES; page += 1) {
         const asked: Ask = ask('GET', next, [200, 404]);
-        const reply = await http.retry(asked.what, () => http.once(asked), signal);
-        const list = TagList.safeParse(await jsonOf(reply, asked.what));
+        const { reply, json } = await http.retry(
+          asked.what,
+          async () => {
+            const answer = await http.once(asked);
+            return { reply: answer, json: await jsonOf(answer, asked.what) };
+          },
+          signal,
+        );
         if (reply.status === 404) return [];
+        const list = TagList.safeParse(json);
         if (!list.success) throw failed(`${asked.what}: not a list of tags`);
         tags.push(...(list.data.tags ?? []));
         next = nextPage(reply.headers.get('link'), reply.url);
