@@ -1,14 +1,24 @@
-// What a trust policy decides: which keys may sign a module, and how old it may be. Pure: knows
-// neither signatures nor files.
+// What a trust policy decides: which keys and identities may sign a module, and how old it may be.
+// Pure: knows neither signatures nor files.
 
 import { z } from 'zod';
 import { BilletError } from '../../errors.ts';
-import { TrustPolicy, type TrustRule } from '../../schema/trust-policy.ts';
+import { type TrustedIdentity, TrustPolicy, type TrustRule } from '../../schema/trust-policy.ts';
 
 const STRICTNESS = { off: 0, audit: 1, enforce: 2 } as const;
 
+/** Whom a certificate was issued to, and on whose word. */
+export interface Identity {
+  /** Subject alternative name. */
+  readonly identity: string;
+  readonly issuer: string;
+}
+
 export interface Trust {
+  /** Public keys in PEM. */
   readonly keys: readonly string[];
+  /** `identity` may be a start and `*`. */
+  readonly identities: readonly Identity[];
   /** Releases with a lower sequence are refused. */
   readonly minimumSequence: number;
 }
@@ -36,9 +46,17 @@ export function trustFor(policy: TrustPolicy, name: string): Trust | null {
   if (rules.length === 0) return null;
   return {
     keys: [...new Set(rules.flatMap((rule) => rule.keys.map((key) => key.pem)))],
+    identities: distinct(rules.flatMap((rule) => rule.identities)),
     minimumSequence: Math.max(...rules.map((rule) => rule.minimumSequence ?? 0)),
   };
 }
+
+/** Whether a certificate for `actual` is one for `trusted`, whose identity may end in `*`. */
+export const isIdentity = (trusted: Identity, actual: Identity): boolean =>
+  trusted.issuer === actual.issuer &&
+  (trusted.identity.endsWith('*')
+    ? actual.identity.startsWith(trusted.identity.slice(0, -1))
+    : actual.identity === trusted.identity);
 
 /** All keys of the policy, each with the patterns that it may sign. For messages. */
 export function patternsByKey(policy: TrustPolicy): ReadonlyMap<string, readonly string[]> {
@@ -49,22 +67,45 @@ export function patternsByKey(policy: TrustPolicy): ReadonlyMap<string, readonly
   return patterns;
 }
 
+/** The patterns of modules that the certificate of `actual` may sign. For messages. */
+export const patternsOfIdentity = (policy: TrustPolicy, actual: Identity): readonly string[] =>
+  policy.rules
+    .filter(({ identities }) => identities.some((trusted) => isIdentity(trusted, actual)))
+    .flatMap(({ modules }) => modules);
+
 /**
  * Adds `extra` to `base` without weakening it: the stricter mode counts, a module needs to be named
- * by both, signed by a key that both name, and not older than either minimum allows.
+ * by both, signed by a key or identity that both name, and not older than either minimum allows.
+ * Identities that rest on different roots are not the same.
  */
 export function tighten(base: TrustPolicy, extra: TrustPolicy): TrustPolicy {
   const mode = STRICTNESS[extra.mode] > STRICTNESS[base.mode] ? extra.mode : base.mode;
   const patterns = new Set([...base.rules, ...extra.rules].flatMap((rule) => rule.modules));
+  const { trustedRoot } = base;
+  const sameRoot = JSON.stringify(trustedRoot) === JSON.stringify(extra.trustedRoot);
   const rules = [...patterns].flatMap((pattern): TrustRule[] => {
     const [ours, theirs] = [trustFor(base, pattern), trustFor(extra, pattern)];
     if (ours === null || theirs === null) return [];
-    const keys = ours.keys.filter((pem) => theirs.keys.includes(pem));
+    const keys = ours.keys.filter((pem) => theirs.keys.includes(pem)).map((pem) => ({ pem }));
+    const identities = sameRoot ? common(ours.identities, theirs.identities) : [];
     const minimumSequence = Math.max(ours.minimumSequence, theirs.minimumSequence);
-    return [{ modules: [pattern], keys: keys.map((pem) => ({ pem })), minimumSequence }];
+    return [{ modules: [pattern], keys, identities, minimumSequence }];
   });
-  return { format: 1, mode, rules };
+  return { format: 1, mode, rules, ...(trustedRoot === undefined ? {} : { trustedRoot }) };
 }
+
+/** Of two that cover each other, the narrower one. */
+function common(ours: readonly Identity[], theirs: readonly Identity[]): TrustedIdentity[] {
+  const covered = (by: readonly Identity[]) => (one: Identity) =>
+    by.some((other) => isIdentity(other, one));
+  return distinct([...ours.filter(covered(theirs)), ...theirs.filter(covered(ours))]);
+}
+
+const distinct = (identities: readonly Identity[]): Identity[] => [
+  ...new Map(
+    identities.map(({ identity, issuer }) => [`${issuer} ${identity}`, { identity, issuer }]),
+  ).values(),
+];
 
 function mostSpecific(rules: readonly TrustRule[], name: string): TrustRule[] {
   const longest = Math.max(

@@ -13,9 +13,12 @@ import {
   type ManifestContent,
   readBlob,
 } from '../oci/source.ts';
+import { claimedByBundle } from './bundle-content.ts';
 import { readClaims } from './claims.ts';
+import { contentOf } from './content.ts';
+import { bundleOfRecord, recordOfLayer } from './cosign-record.ts';
 import type { Evidence } from './evidence.ts';
-import { type PublicKey, type SigningKey, verifySignature } from './keys.ts';
+import { type SigningKey, verifySignature } from './keys.ts';
 
 const PAYLOAD_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+json';
 const SIGNATURE_ANNOTATION = 'dev.cosignproject.cosign/signature';
@@ -124,9 +127,22 @@ async function evidenceOf(
   try {
     const payload = await readBlob(source, layer, PAYLOAD_LIMIT_BYTES);
     const signature = Buffer.from(base64, 'base64');
+    const record = recordOfLayer(signature, layer.annotations ?? {});
+    const certified =
+      record &&
+      claimedByBundle(bundleOfRecord(record, layer.digest), contentOf(payload, layer.digest));
     return {
       form: 'simple-signing',
-      refute: (key) => refute(key, payload, signature, digest),
+      refute: (key) =>
+        verifySignature(key, payload, signature)
+          ? refuteClaims(payload, digest)
+          : `not signed by ${key.id}`,
+      identify(material) {
+        if (certified === null) return { reason: 'signed by a key, not by a certificate' };
+        const found = certified.identify(material);
+        const reason = 'signer' in found ? refuteClaims(payload, digest) : null;
+        return reason === null ? found : { reason };
+      },
     };
   } catch (error) {
     if (!(error instanceof BilletError) || error.retryable) throw error;
@@ -135,9 +151,8 @@ async function evidenceOf(
   }
 }
 
-/** The signature first: nothing in an unsigned payload is believed, or even parsed. */
-function refute(key: PublicKey, payload: Uint8Array, signature: Uint8Array, digest: Digest) {
-  if (!verifySignature(key, payload, signature)) return `not signed by ${key.id}`;
+/** After the signature: nothing in an unsigned payload is believed, or even parsed. */
+function refuteClaims(payload: Uint8Array, digest: Digest): string | null {
   const claims = readClaims(Payload, payload);
   if (claims === null) return 'the payload is no cosign container image signature';
   const claimed = claims.critical.image['docker-manifest-digest'];

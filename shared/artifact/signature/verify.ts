@@ -16,7 +16,7 @@ import {
 } from '../oci/schema.ts';
 import type { ArtifactSource, ManifestContent } from '../oci/source.ts';
 import { type SignatureForm, type SignedBy, signedBy } from './evidence.ts';
-import { trustFor } from './policy.ts';
+import { type Identity, trustFor } from './policy.ts';
 
 export interface VerifyRequest {
   readonly source: ArtifactSource;
@@ -47,8 +47,9 @@ export interface Verified {
   readonly label: ModuleLabel;
   /** fs-verity digest of the composefs image, as the label says. */
   readonly image: Digest;
-  /** Null when nothing was signed well (modes audit and off). */
+  /** Whose signature counted: one of the two; both null when none did (modes audit and off). */
   readonly keyId: string | null;
+  readonly identity: Identity | null;
   readonly form: SignatureForm | null;
   /** Empty in mode enforce. */
   readonly findings: readonly Finding[];
@@ -78,6 +79,7 @@ export async function verifyManifest(request: VerifyRequest): Promise<Verified> 
     label: labels.label,
     image: labels.image,
     keyId: signature?.keyId ?? null,
+    identity: signature?.identity ?? null,
     form: signature?.form ?? null,
     findings,
   };

@@ -1,0 +1,98 @@
+// Whose certificate signed this? Chain, transparency log and signed time are @sigstore/verify's; what
+// it leaves out is checked here: that the certificate is for signing code, and that the log holds
+// this certificate. Knows no policy: any identity is an answer.
+
+import { X509Certificate } from 'node:crypto';
+import { type SignedEntity, type TrustMaterial, Verifier } from '@sigstore/verify';
+import { z } from 'zod';
+import { readClaims } from './claims.ts';
+import type { Identity } from './policy.ts';
+
+export interface CertifiedEntity {
+  readonly entity: SignedEntity;
+  /** DER. */
+  readonly certificate: Uint8Array;
+}
+
+/** RFC 5280, 4.2.1.12: id-kp-codeSigning. */
+const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
+
+/**
+ * The identity of a certificate that was valid when its log says it signed, or why there is none.
+ * One entry of a log, one signed certificate timestamp and one signed time are needed.
+ */
+export function identityOf(
+  { entity, certificate }: CertifiedEntity,
+  material: TrustMaterial,
+): { readonly signer: Identity } | { readonly reason: string } {
+  try {
+    const { identity } = new Verifier(material, {
+      tlogThreshold: 1,
+      ctlogThreshold: 1,
+      timestampThreshold: 1,
+    }).verify(entity);
+    const reason = refuteCertificate(certificate) ?? refuteLog(entity, certificate);
+    if (reason !== null) return { reason };
+    const subject = identity?.subjectAlternativeName;
+    const issuer = identity?.extensions?.issuer;
+    return subject === undefined || issuer === undefined
+      ? { reason: 'the certificate names no URI or email address, or no issuer' }
+      : { signer: { identity: subject, issuer } };
+  } catch (error) {
+    return { reason: causes(error) };
+  }
+}
+
+function refuteCertificate(der: Uint8Array): string | null {
+  const { keyUsage } = new X509Certificate(der);
+  return keyUsage?.includes(CODE_SIGNING) ? null : 'the certificate is not for signing code';
+}
+
+/** Rekor's hashedrekord 0.0.1 and dsse 0.0.1: the PEM of the signer's certificate, in base64. */
+const Body = z.object({
+  spec: z.union([
+    z.object({ signature: z.object({ publicKey: z.object({ content: z.base64() }) }) }),
+    z.object({ signatures: z.array(z.object({ verifier: z.base64() })).length(1) }),
+  ]),
+});
+
+/** Rekor's second version has entries of 0.0.2, with the certificate in DER. */
+const BodyV2 = z.object({
+  spec: z.record(
+    z.string(),
+    z.object({
+      signature: z.object({
+        verifier: z.object({ x509Certificate: z.object({ rawBytes: z.base64() }) }),
+      }),
+    }),
+  ),
+});
+
+/** @sigstore/verify compares signature and digest with the log's, but not who signed. */
+function refuteLog({ tlogEntries }: SignedEntity, certificate: Uint8Array): string | null {
+  const own = tlogEntries.every(({ canonicalizedBody }) => {
+    const logged = loggedCertificate(canonicalizedBody);
+    return logged !== null && Buffer.from(certificate).equals(logged);
+  });
+  return own ? null : 'the log holds this signature for somebody else';
+}
+
+function loggedCertificate(body: Uint8Array): Buffer | null {
+  const second = readClaims(BodyV2, body);
+  const [record] = Object.values(second?.spec ?? {});
+  if (record !== undefined)
+    return Buffer.from(record.signature.verifier.x509Certificate.rawBytes, 'base64');
+  const first = readClaims(Body, body);
+  if (first === null) return null;
+  const pem =
+    'signature' in first.spec
+      ? first.spec.signature.publicKey.content
+      : first.spec.signatures[0]?.verifier;
+  return new X509Certificate(Buffer.from(pem ?? '', 'base64')).raw;
+}
+
+/** The library tells the real reason in the cause. */
+function causes(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return error.cause instanceof Error ? `${error.message}: ${causes(error.cause)}` : error.message;
+}
