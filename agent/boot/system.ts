@@ -1,6 +1,7 @@
 // The system image of a generation: its modules pulled and verified, merged, sealed and mounted.
 
 import type { Tree } from '#shared/artifact/composefs/tree.ts';
+import { assertRequirements } from '#shared/artifact/module/requirements.ts';
 import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
@@ -41,7 +42,7 @@ export async function mountSystem(
 ): Promise<System> {
   const { log, sysroot } = ports;
   const { store, desired } = request;
-  const modules = await pullModules(ports, request, signal);
+  const modules = await pullWithRoom(ports, request, signal);
   const system = await store.composeSystem(modules, request.kernelRelease);
   log.marker('composed', { digest: system.digest, modules: modules.length });
   log.marker('sealed', { verity: store.verity });
@@ -57,6 +58,27 @@ export async function mountSystem(
       : [differs(desired.systemImage, system.digest)]),
   ];
   return { modules, digest: system.digest, tree: system.tree, mounted, conditions };
+}
+
+/** A disk that older generations fill is cleared of them once: nothing of them runs yet. */
+async function pullWithRoom(
+  ports: BootPorts,
+  request: SystemRequest,
+  signal: AbortSignal,
+): Promise<StoredModule[]> {
+  try {
+    return await pullModules(ports, request, signal);
+  } catch (error) {
+    if (!(error instanceof BilletError) || error.code !== 'STORE_FULL') throw error;
+    const kept = [...request.desired.modules, ...(request.good?.modules ?? [])];
+    const gone = await request.store.collect({
+      modules: kept.map(({ manifest }) => manifest),
+      images: kept.map(({ image }) => image),
+    });
+    if (gone.modules + gone.images + gone.objects === 0) throw error;
+    ports.log.failure('pulled', error);
+    return await pullModules(ports, request, signal);
+  }
 }
 
 async function pullModules(
@@ -85,7 +107,11 @@ async function pullModules(
     ports.log.marker('pulled', { modules: modules.length, bytes });
     const findings = modules.reduce((sum, each) => sum + each.findings.length, 0);
     ports.log.marker('verified', { modules: modules.length, policy: policy.mode, findings });
-    assertRequired(modules, desired);
+    assertRequirements({
+      node: desired.node,
+      present: desired.modules.map(({ name }) => name),
+      labels: modules.map(({ label }) => label),
+    });
     return modules;
   } catch (error) {
     abort.abort(error);
@@ -124,18 +150,6 @@ function assertComplete({ modules, generation, node }: Desired): void {
       hint: 'add a module of kind system with an operating system: `billet node create --module …`',
     },
   );
-}
-
-function assertRequired(modules: readonly StoredModule[], desired: Desired): void {
-  const present = new Set<string>(desired.modules.map(({ name }) => name));
-  for (const { label } of modules)
-    for (const required of label.requires)
-      if (!present.has(required))
-        throw new BilletError(
-          'MODULE_INVALID',
-          `module ${label.name} requires ${required}, which is not part of the node`,
-          { hint: `add ${required} to the modules of ${desired.node}` },
-        );
 }
 
 const condition = (code: string, text: string, hint: string): Condition => ({

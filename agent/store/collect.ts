@@ -3,7 +3,7 @@
 
 import { readdir, rm, stat } from 'node:fs/promises';
 import { objectsOf } from '#shared/artifact/composefs/tree.ts';
-import { type Digest, digestOfHex, hexOf } from '#shared/digest.ts';
+import { type Digest, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { syncDirectory } from '../drivers/files.ts';
 import { type Roots, unreferenced, unreferencedObjects } from './gc.ts';
@@ -32,8 +32,7 @@ export async function collect(
     // One that cannot be read is worth nothing: it goes unless a root names it.
     held.set(manifest, file?.image ?? manifest);
   }
-  const names = await readdir(paths.images);
-  const present = names.filter((name) => /^[0-9a-f]{64}$/.test(name)).map(digestOfHex);
+  const present = await images.list();
   const gone = unreferenced({ modules: held, images: present }, roots);
 
   const kept = present.filter((image) => !gone.images.includes(image));

@@ -2,13 +2,13 @@
 
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readErofs } from '#shared/artifact/composefs/erofs-read.ts';
 import { fsverityHex } from '#shared/artifact/composefs/fsverity.ts';
 import type { ComposedImage } from '#shared/artifact/composefs/image.ts';
 import type { Tree } from '#shared/artifact/composefs/tree.ts';
-import { type Digest, hexOf } from '#shared/digest.ts';
+import { type Digest, digestOfHex, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { readFileOrNull, syncDirectory } from '../drivers/files.ts';
 import type { Verity } from '../drivers/verity.ts';
@@ -18,6 +18,8 @@ import type { StorePaths } from './layout.ts';
 export interface Images {
   /** Durable and sealed when it resolves. One that is there already is measured, not written. */
   write(image: ComposedImage): Promise<void>;
+  /** All that are there, whole or not. */
+  list(): Promise<readonly Digest[]>;
   /** The tree of an image; null when it is not there, or not what its name says. */
   read(digest: Digest): Promise<Tree | null>;
   /** Throws NOT_FOUND, and DIGEST_MISMATCH unless it has the digest of its name and is sealed. */
@@ -60,6 +62,10 @@ export function imageFiles(paths: StorePaths, verity: Verity | null): Images {
     async write(image) {
       const hex = hexOf(image.digest);
       if ((await actualHex(paths.image(hex))) !== hex) await writeNew(image);
+    },
+    async list() {
+      const names = await readdir(paths.images);
+      return names.filter((name) => /^[0-9a-f]{64}$/.test(name)).map(digestOfHex);
     },
     async read(digest) {
       const bytes = await bytesOf(digest);

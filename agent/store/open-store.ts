@@ -14,12 +14,15 @@ import { fileVerity, type Verity } from '../drivers/verity.ts';
 import { collect } from './collect.ts';
 import { VERITY_UNAVAILABLE } from './conditions.ts';
 import { diskError } from './disk-error.ts';
+import type { Roots } from './gc.ts';
 import { imageFiles } from './images.ts';
 import { assertKernelModules } from './kernel-modules.ts';
 import { OBJECT_PREFIXES, type StorePaths, storePaths } from './layout.ts';
 import { ensureModule, loadModule } from './load-module.ts';
 import { moduleFiles } from './module-file.ts';
 import { mountComposefs } from './mount-image.ts';
+import { pullWithRoom } from './pull-with-room.ts';
+import { roomBytes } from './room.ts';
 import { sharedOrAlone } from './shared-or-alone.ts';
 import type { Store, SystemImage } from './store.ts';
 import { startThreads } from './threads.ts';
@@ -63,12 +66,23 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 
   const deps = { threads, images, modules, flush };
+  const collected = (roots: Roots) => collect({ paths, modules, images }, roots);
+  const withRoom = pullWithRoom({
+    lock,
+    roomBytes: () => roomBytes(dir),
+    sweep: async () => collected({ modules: await modules.list(), images: await images.list() }),
+  });
   return {
     dir,
     verity: verity !== null,
     conditions,
     modules: () => modules.list(),
-    ensureModule: (ref, request) => lock.shared(() => ensureModule(deps, ref, request)),
+    ensureModule: (ref, request) =>
+      withRoom({
+        manifest: ref.manifest,
+        load: () => loadModule(deps, ref, request),
+        pull: () => ensureModule(deps, ref, request),
+      }),
     loadModule: (ref, trust) => lock.shared(() => loadModule(deps, ref, trust)),
     composeSystem: (merged, kernelRelease) =>
       lock.shared(async (): Promise<SystemImage> => {
@@ -99,7 +113,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           unmount: () => mounts.unmount(target, { detach: true }),
         };
       }),
-    collect: (roots) => lock.alone(() => collect({ paths, modules, images }, roots)),
+    collect: (roots) => lock.alone(() => collected(roots)),
     close: () => lock.alone(() => threads.close()),
   };
 }

@@ -72,8 +72,10 @@ export interface Store {
   /**
    * The module behind `ref`, fetched only where it is not here whole. In this order: signature and
    * label, then layers, then the digest of the resulting image against the label. Throws what
-   * `verifyManifest` throws, DIGEST_MISMATCH when label or `ref` say another image, STORE_FULL, and
-   * what the source throws. On an error there is no trace of it but unreferenced objects.
+   * `verifyManifest` throws, DIGEST_MISMATCH when label or `ref` say another image or the source
+   * serves other bytes, LAYER_TOO_LARGE, TAR_INVALID, PATH_ESCAPE, STORE_FULL, and what the source
+   * throws. On an error there is no trace of it but unreferenced objects; on STORE_FULL, which leaves
+   * a reserve of the disk to others, not even those.
    */
   ensureModule(ref: ModuleRef, options: EnsureOptions): Promise<StoredModule>;
   /**
