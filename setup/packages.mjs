@@ -15,6 +15,11 @@ const ALL = ['demo', 'test', 'bench'];
 
 /** @type {readonly DebianPackage[]} */
 export const PACKAGES = [
+  {
+    name: 'apache2-utils',
+    why: 'htpasswd, for the passwords of that other registry',
+    for: ['test'],
+  },
   { name: 'binutils', why: 'strip, which halves the size of Node in the boot image', for: ALL },
   {
     name: 'ca-certificates',
@@ -23,6 +28,12 @@ export const PACKAGES = [
   },
   { name: 'cpio', why: 'unpacks boot images to look into them', for: ALL },
   { name: 'debian-archive-keyring', why: 'the keys that Debian signs its packages with', for: ALL },
+  { name: 'dosfstools', why: 'makes FAT config drives, to read', for: ['test'] },
+  {
+    name: 'docker-registry',
+    why: 'another registry that nodes pull from, as a peer',
+    for: ['test'],
+  },
   { name: 'e2fsprogs', why: 'mkfs.ext4 for the object store', for: ALL },
   {
     name: 'erofs-utils',
@@ -34,6 +45,7 @@ export const PACKAGES = [
   { name: 'kmod', why: 'depmod and modprobe for the boot image', for: ALL },
   { name: 'libatomic1', why: 'a library that Node 26 needs', for: ALL },
   { name: 'mmdebstrap', why: 'builds the Debian roots of the modules', for: ALL },
+  { name: 'mtools', why: 'puts files on FAT config drives', for: ['test'] },
   { name: 'openssl', why: 'checks certificates and revocation lists', for: ['test'] },
   { name: 'qemu-system-x86', why: 'the machines that boot', for: ALL },
   { name: 'shellcheck', why: 'checks the shell scripts', for: ['test'] },
@@ -44,6 +56,7 @@ export const PACKAGES = [
   },
   { name: 'strace', why: 'records what the store writes, for power cuts', for: ['test'] },
   { name: 'umoci', why: 'builds and unpacks OCI layouts, as a peer', for: ['test'] },
+  { name: 'xorriso', why: 'makes config drives as ISO images, to read', for: ['test'] },
   { name: 'xz-utils', why: 'unpacks compressed kernel modules', for: ALL },
   { name: 'zstd', why: 'compresses boot images and layers', for: ALL },
 ];
