@@ -56,6 +56,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/module.ts')).moduleCommand(io),
   },
   {
+    name: 'verify-blob',
+    summary: 'check the signature of any artifact',
+    load: async (io) => (await import('./commands/verify-blob.ts')).verifyBlobCommand(io),
+  },
+  {
     name: 'image',
     summary: 'push a boot image: kernel and initramfs',
     load: async (io) => (await import('./commands/image.ts')).imageCommand(io),

@@ -1,12 +1,8 @@
 // `billet module keygen|sign|verify`: keys, signatures, and what a trust policy says of them.
 
 import { Command, Option } from 'commander';
-import {
-  generateKeyPair,
-  type KeyKind,
-  readPublicKey,
-  readSigningKey,
-} from '#shared/artifact/signature/keys.ts';
+import { openSigningKey } from '#shared/artifact/signature/encrypted-key.ts';
+import { generateKeyPair, type KeyKind, readPublicKey } from '#shared/artifact/signature/keys.ts';
 import { parsePolicy } from '#shared/artifact/signature/policy.ts';
 import { type Signed, signModule } from '#shared/artifact/signature/sign.ts';
 import { type Verified, verifyManifest } from '#shared/artifact/signature/verify.ts';
@@ -26,6 +22,7 @@ interface KeygenOptions {
 
 interface SignOptions extends PlaceOptions {
   readonly key: string;
+  readonly passwordFile?: string;
   readonly identity?: string;
 }
 
@@ -75,10 +72,14 @@ export function signCommand(io: CommandIo): Command {
       "Sign a sealed module: cosign's .sig form and a sigstore bundle. Signing again adds nothing.",
     )
     .argument('<image>', IMAGE_HELP)
-    .requiredOption('--key <file>', 'private key in PEM, P-256 or Ed25519')
+    .requiredOption('--key <file>', "private key in PEM or cosign's, P-256 or Ed25519")
+    .option('--password-file <file>', 'password of the key (default: COSIGN_PASSWORD)')
     .option('--identity <name>', 'what the signature calls the image, for people');
   withPlaceOptions(command).action(async (text: string, options: SignOptions) => {
-    const key = readSigningKey(await readText(options.key, 'the key'));
+    const key = openSigningKey(
+      await readText(options.key, 'the key'),
+      await passwordOf(io, options.passwordFile),
+    );
     const signed = await withPlace(io, text, options, ({ target, reference, identity }) =>
       signModule(target, reference, key, options.identity ?? identity),
     );
@@ -87,6 +88,7 @@ export function signCommand(io: CommandIo): Command {
   return withExamples(
     command,
     'billet module sign oci:build/web:1.2.0 --key release.key',
+    'billet module sign web:1.2.0 --key cosign.key --password-file password',
     'billet module sign registry.example/web:1.2.0 --key release.key \\',
     '    --credentials login.json',
   );
@@ -111,16 +113,21 @@ export function verifyCommand(io: CommandIo): Command {
         expectedName,
       }),
     );
-    const { digest, label, image, keyId, form, findings } = verified;
-    emit(io, options.json === true, { digest, label, image, keyId, form, findings }, () =>
-      verifiedLines(io, verified),
-    );
+    const { digest, label, image, keyId, identity, form, findings } = verified;
+    const facts = { digest, label, image, keyId, identity, form, findings };
+    emit(io, options.json === true, facts, () => verifiedLines(io, verified));
   });
   return withExamples(
     command,
     'billet module verify oci:build/web:1.2.0 --key release.pub',
     'billet module verify registry.example/web:1.2.0 --policy trust.json --name web',
   );
+}
+
+/** Never an argument: other users can read those. A final line feed is none of the password. */
+async function passwordOf(io: CommandIo, file: string | undefined): Promise<string | null> {
+  if (file === undefined) return io.env.COSIGN_PASSWORD ?? null;
+  return (await readText(file, 'the password')).replace(/\r?\n$/, '');
 }
 
 async function policyOf({ policy, key }: VerifyOptions): Promise<TrustPolicy> {
@@ -147,14 +154,23 @@ const signedLines = (io: CommandIo, { digest, label, keyId, forms }: Signed, ima
   `Next: billet module push ${image} REPOSITORY:TAG`,
 ];
 
-const verifiedLines = (io: CommandIo, { label, digest, image, keyId, form, findings }: Verified) =>
-  listing(
+const verifiedLines = (io: CommandIo, verified: Verified) => {
+  const { label, digest, image, findings } = verified;
+  return listing(
     [
       ['module', `${label.name} ${label.version} (sequence ${label.sequence}, ${label.kind})`],
       ['manifest', digest],
       ['composefs', image],
-      ['signed by', keyId === null ? 'nobody that counts' : `${keyId} (${form})`],
+      ['signed by', signerOf(verified)],
       ...findings.map(({ code, message }) => [code, message] as const),
     ],
     io.columns,
   );
+};
+
+function signerOf({ keyId, identity, form }: Verified): string {
+  if (keyId !== null) return `${keyId} (${form})`;
+  return identity === null
+    ? 'nobody that counts'
+    : `${identity.identity} of ${identity.issuer} (${form})`;
+}

@@ -12,6 +12,8 @@ import type { ClaimedSignature } from './claimed.ts';
 import { readClaims } from './claims.ts';
 import type { SignedContent } from './content.ts';
 
+/** The largest bundle that is read. */
+export const BUNDLE_LIMIT_BYTES = 512 * 1024;
 export const INTOTO = 'application/vnd.in-toto+json';
 /** Says "I release this", as opposed to attestations about it by the same signer. */
 export const PREDICATE = 'https://sigstore.dev/cosign/sign/v1';

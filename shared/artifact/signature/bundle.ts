@@ -20,12 +20,17 @@ import {
   type ManifestContent,
   readBlob,
 } from '../oci/source.ts';
-import { claimedByBundle, INTOTO, PREDICATE, parseBundle } from './bundle-content.ts';
+import {
+  BUNDLE_LIMIT_BYTES,
+  claimedByBundle,
+  INTOTO,
+  PREDICATE,
+  parseBundle,
+} from './bundle-content.ts';
 import { contentOf } from './content.ts';
 import type { Evidence } from './evidence.ts';
 import type { SigningKey } from './keys.ts';
 
-const BUNDLE_LIMIT_BYTES = 512 * 1024;
 const MAX_BUNDLES = 32;
 const EMPTY = Buffer.from('{}');
 

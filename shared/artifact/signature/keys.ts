@@ -52,10 +52,11 @@ export function readPublicKey(pem: string): PublicKey {
   );
 }
 
-/** Throws ARGUMENT_INVALID for anything but an unencrypted P-256 or Ed25519 private key in PEM. */
+/**
+ * Throws ARGUMENT_INVALID for anything but an unencrypted P-256 or Ed25519 private key in PEM;
+ * encrypted-key.ts reads the others.
+ */
 export function readSigningKey(pem: string): SigningKey {
-  if (pem.includes('ENCRYPTED'))
-    throw keyInvalid('ARGUMENT_INVALID', 'an encrypted private key, which is not read yet');
   const key = parsed('ARGUMENT_INVALID', () => createPrivateKey(pem));
   const publicKey = publicKeyOf(createPublicKey(key), 'ARGUMENT_INVALID');
   const algorithm = publicKey.kind === 'p256' ? 'sha256' : null;
