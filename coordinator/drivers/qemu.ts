@@ -33,6 +33,8 @@ export interface Machine extends AsyncDisposable {
 
 const START_TIMEOUT_MS = 10_000;
 const SOCKET_POLL_MS = 10;
+/** setpriv(1), as the shell: no such program. */
+const NOT_FOUND_BY_SETPRIV = 127;
 
 /**
  * Starts a machine; everything on its console goes to `logPath` too. Throws COMMAND_FAILED with what
@@ -46,13 +48,13 @@ export async function startMachine(
   signal.throwIfAborted();
   const dir = await mkdtemp(join(tmpdir(), 'billet-qemu-'));
   const paths = { qmp: join(dir, 'qmp'), serial: join(dir, 'serial'), second: join(dir, 'second') };
-  const child = spawn('qemu-system-x86_64', qemuArguments(spec, paths), {
+  // The kernel ends the machine when this process ends in any way at all, SIGKILL included.
+  const program = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64'];
+  const child = spawn('setpriv', [...program, ...qemuArguments(spec, paths)], {
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
   });
   const stop = () => kill(child);
-  // A parent that ends without a word takes its machines along.
-  process.once('exit', stop);
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-16_384);
@@ -69,7 +71,6 @@ export async function startMachine(
     stop();
     await exited;
     serial?.destroy();
-    process.removeListener('exit', stop);
     signal.removeEventListener('abort', stop);
     await rm(dir, { recursive: true, force: true });
   }
@@ -144,6 +145,7 @@ function notStarted(cause: unknown): BilletError {
 }
 
 function endedEarly(code: number | null, stderr: string): BilletError {
+  if (code === NOT_FOUND_BY_SETPRIV) return notStarted(new Error(stderr.trim()));
   return new BilletError(
     'COMMAND_FAILED',
     `QEMU ended with ${code}: ${stderr.trim() || 'no reason given'}`,

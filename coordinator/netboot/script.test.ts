@@ -28,10 +28,15 @@ test('a boot script carries the image of the generation and the identity as word
   assert.equal(
     kernel,
     `kernel --name kernel images/${sha256('k').replace(':', '-')}?node=web-1 initrd=initrd ` +
-      'console=ttyS0 quiet billet.coordinator=https://10.0.2.2:8443 ' +
+      'console=ttyS0 quiet panic=10 billet.coordinator=https://10.0.2.2:8443 ' +
       `billet.ca=${identity.ca} billet.instance=${identity.instance} ` +
       `billet.token=${identity.token} || goto failed`,
   );
+});
+
+test('a boot image that says what a panic does is left alone', () => {
+  const script = bootScript(image('panic=0 quiet'), identity, 'web-1');
+  assert.match(script, / panic=0 quiet billet\.coordinator=/);
 });
 
 test('what iPXE would take for more than a word is refused', () => {

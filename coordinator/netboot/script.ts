@@ -41,10 +41,15 @@ export function waitingScript(machine: Machine, lines: readonly string[]): strin
   ].join('\n');
 }
 
+/** A kernel that panics before anything of ours runs boots again, instead of waiting for a hand. */
+const PANIC = 'panic=10';
+
 /** Boots the image of the instance's generation, with its identity on the kernel's command line. */
 export function bootScript(image: BootImage, identity: Identity, node: string): string {
+  const own = image.commandLine.split(' ').filter((word) => word !== '');
   const words = [
-    ...image.commandLine.split(' ').filter((word) => word !== ''),
+    ...own,
+    ...(own.some((each) => each.startsWith('panic=')) ? [] : [PANIC]),
     `billet.coordinator=${identity.coordinator}`,
     `billet.ca=${identity.ca}`,
     `billet.instance=${identity.instance}`,
