@@ -12,12 +12,14 @@ import type { Route } from '#shared/routes/route.ts';
 import type { Role } from '#shared/schema/records.ts';
 import { type CredentialRecord, findCredential } from './access/credentials.ts';
 import type { FailureLimit } from './access/failure-limit.ts';
+import type { Arrivals } from './ca/arrivals.ts';
 import type { CertificateGate, Peer } from './ca/peer.ts';
 import type { Records } from './records.ts';
 import type { Caller } from './routes/handler.ts';
 
 export interface CallerOptions {
   readonly gate: CertificateGate;
+  readonly arrivals: Arrivals;
   readonly records: Records;
   readonly clock: Clock;
   readonly failures: FailureLimit;
@@ -34,10 +36,11 @@ const RANK: Readonly<Record<Role, number>> = { viewer: 1, operator: 2, admin: 3 
 /** The one route that an expired certificate still opens. */
 const RENEW_PATH = '/v1/node/renew';
 
-export function callers({ gate, records, clock, failures }: CallerOptions): Callers {
+export function callers({ gate, arrivals, records, clock, failures }: CallerOptions): Callers {
   function node(request: IncomingMessage, graceMs: number): Caller {
     const peer = peerOf(gate, request.socket);
     gate.admit(peer, clock.now(), { graceMs });
+    arrivals.note(peer);
     return { role: 'node', id: peer.instance, serial: peer.serial };
   }
 

@@ -3,9 +3,10 @@
 import type { Clock } from '#shared/clock.ts';
 import type { TrustDomain } from '#shared/spiffe.ts';
 import type { FailureLimit } from './access/failure-limit.ts';
-import type { Authority } from './ca/authority.ts';
+import type { Authorities } from './ca/authorities.ts';
 import type { Register } from './ca/register.ts';
 import type { Revocations } from './ca/revocation.ts';
+import type { Rotation } from './ca/rotation.ts';
 import type { Live } from './live/live.ts';
 import type { Log } from './log.ts';
 import type { Records } from './records.ts';
@@ -14,9 +15,10 @@ export interface Deps {
   readonly clock: Clock;
   readonly log: Log;
   readonly records: Records;
-  readonly authority: Authority;
+  readonly authority: Authorities;
   readonly register: Register;
   readonly revocations: Revocations;
+  readonly rotation: Rotation;
   readonly trustDomain: TrustDomain;
   readonly live: Live;
   /** Failed enrollments and credentials, by the caller's address. */

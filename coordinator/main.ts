@@ -8,11 +8,7 @@ import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { ensureAdminContext } from './access/admin-context.ts';
 import { failureLimit } from './access/failure-limit.ts';
-import { openAuthority } from './ca/authority.ts';
-import { issueServerCertificate } from './ca/issuer.ts';
-import { certificateGate } from './ca/peer.ts';
-import { certificateRegister } from './ca/register.ts';
-import { revocations as openRevocations } from './ca/revocation.ts';
+import { openCa } from './ca/open.ts';
 import { callers as openCallers, peerOf } from './caller.ts';
 import { type Config, type ConfigInput, loadConfig, parseConfig, splitListen } from './config.ts';
 import type { Deps } from './deps.ts';
@@ -22,7 +18,6 @@ import { openLive } from './live/open.ts';
 import { type Log, lineLog } from './log.ts';
 import { advertisedUrl, serverNames } from './names.ts';
 import { netboot } from './netboot/handler.ts';
-import { sweepDeadlines, sweepEvery, sweepRecords } from './nodes/sweep.ts';
 import { records as openRecords } from './records.ts';
 import { openRegistryServer } from './registry/handler.ts';
 import { isRegistryPath, registryGate } from './registry-gate.ts';
@@ -30,6 +25,8 @@ import { router } from './router.ts';
 import { handlers } from './routes/handlers.ts';
 import { listenHttp, listenHttps } from './server.ts';
 import { sqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+import { startSweeps } from './sweeps.ts';
 
 export interface Coordinator {
   /** Base URL for nodes and operators, https. */
@@ -52,11 +49,9 @@ export interface CoordinatorOptions {
   readonly log?: Log;
   /** Stops the coordinator when it aborts. */
   readonly signal?: AbortSignal;
+  /** The engine over that file: SQLite. Tests wrap it, to fail where they want. */
+  readonly openStore?: (path: string) => Store;
 }
-
-const DEADLINES_EVERY_MS = 15_000;
-const RECORDS_EVERY_MS = 10 * 60_000;
-const CERTIFICATE_CHECK_MS = 3_600_000;
 
 /** Resolves when requests are served. Throws what the parts throw: CA_INVALID, STORE_LOCKED … */
 export async function startCoordinator(
@@ -65,6 +60,7 @@ export async function startCoordinator(
 ): Promise<Coordinator> {
   const config = parseConfig(input);
   const { clock = systemClock, log = lineLog((line) => process.stderr.write(line)) } = options;
+  const { openStore = (path: string) => sqliteStore({ path }) } = options;
   const { stateDir, trustDomain } = config;
   const adminContextPath = join(stateDir, 'admin.json');
   /** Ends waiting requests; then, when they are answered, everything in the background. */
@@ -75,25 +71,25 @@ export async function startCoordinator(
 
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await chmod(stateDir, 0o700);
-  const authority = await openAuthority({ directory: join(stateDir, 'ca'), trustDomain, clock });
-  const store = sqliteStore({ path: join(stateDir, 'store.sqlite') });
+  const store = openStore(join(stateDir, 'store.sqlite'));
   /** Closes what is open when a later step of the start fails. */
   await using undo = new AsyncDisposableStack();
   undo.defer(() => store.close());
   undo.defer(() => background.abort());
   const records = openRecords(store, clock);
-  const register = certificateRegister(store);
-  const revocations = await openRevocations({ store, register, authority, clock, signal });
-  const { isRevoked } = revocations;
-  const gate = certificateGate({ authority, trustDomain, isRevoked });
+  const names = serverNames(config, splitListen(config.listen).host);
+  const directory = join(stateDir, 'ca');
+  const ca = await openCa({ directory, trustDomain, names, records, clock, log, signal });
+  const { authority, register, revocations, rotation, gate, arrivals } = ca;
   const failures = failureLimit(clock);
-  const callers = openCallers({ gate, records, clock, failures });
+  const callers = openCallers({ gate, arrivals, records, clock, failures });
   const registry = await openRegistryServer({
     root: join(stateDir, 'registry'),
     clock,
     onError: (error) => log.error('the registry failed', { why: String(error) }),
   });
-  const nodes = await openLive({ config, records, clock, log, callers, signal, stopping });
+  const live = { config, records, authority, clock, log, callers, signal, stopping };
+  const nodes = await openLive(live);
 
   const deps: Deps = {
     clock,
@@ -102,6 +98,7 @@ export async function startCoordinator(
     authority,
     register,
     revocations,
+    rotation,
     trustDomain,
     live: nodes.live,
     failures,
@@ -111,14 +108,10 @@ export async function startCoordinator(
   const caller = callers.ofRoute;
   const route = router({ handlers, deps, caller, stopping: stopping.signal });
   const gated = registryGate(callers, registry.handle);
-  const names = serverNames(config, splitListen(config.listen).host);
-  let certificate = await issueServerCertificate(authority, { names, now: clock.now() });
 
   const https = await listenHttps({
     listen: config.listen,
-    key: certificate.key,
-    chain: certificate.chain,
-    ca: authority.certificatePem,
+    ...ca.identity.current,
     connectionsMax: config.connectionsMax,
     onUpgrade: nodes.upgrade,
     serialOf(socket) {
@@ -149,26 +142,19 @@ export async function startCoordinator(
         });
   undo.defer(() => boot?.stop(AbortSignal.abort()));
   revocations.onRevoked(({ serial }) => https.disconnect(serial));
-  await ensureAdminContext(records, adminContextPath, {
-    url: deps.url(),
-    ca: authority.certificatePem,
+  const adminContext = () => ({ url: deps.url(), ca: authority.bundlePem });
+  await ensureAdminContext(records, adminContextPath, adminContext());
+  ca.onChange(async () => {
+    https.setCertificate(ca.identity.current);
+    await ensureAdminContext(records, adminContextPath, adminContext());
   });
   undo.move();
   ready = true;
 
-  const every = (everyMs: number, work: () => Promise<void>) =>
-    sweepEvery({ everyMs, clock, log }, signal, work);
+  const { removeAbandonedUploads } = registry;
+  const keepCertificateFresh = ca.keepFresh;
   const work = [
-    every(DEADLINES_EVERY_MS, () => sweepDeadlines(deps)),
-    every(RECORDS_EVERY_MS, async () => {
-      await sweepRecords(deps);
-      await registry.removeAbandonedUploads();
-    }),
-    every(CERTIFICATE_CHECK_MS, async () => {
-      if (clock.now() < certificate.renewAt) return;
-      certificate = await issueServerCertificate(authority, { names, now: clock.now() });
-      https.setCertificate(certificate);
-    }),
+    ...startSweeps({ ...deps, removeAbandonedUploads, keepCertificateFresh }, signal),
     ...nodes.work,
   ];
 

@@ -24,7 +24,7 @@ const IDLE_CHECK_MS = 20;
 export interface HttpsOptions {
   readonly listen: string;
   readonly key: string;
-  /** The server's certificate and the CA's. */
+  /** The server's certificate, and what leads from it to the CAs. */
   readonly chain: string;
   readonly ca: string;
   readonly connectionsMax: number;
@@ -44,8 +44,8 @@ export interface Listener {
 export interface HttpsListener extends Listener {
   /** Ends each connection made with that certificate, resumed ones too. */
   disconnect(serial: Serial): void;
-  /** For new connections. */
-  setCertificate(certificate: { readonly key: string; readonly chain: string }): void;
+  /** For new connections. Tickets of sessions before it are worth nothing. */
+  setCertificate(certificate: Pick<HttpsOptions, 'key' | 'chain' | 'ca'>): void;
 }
 
 /** Asks for a client certificate and refuses none: whether it will do is decided by the request. */
@@ -78,8 +78,8 @@ export async function listenHttps(options: HttpsOptions): Promise<HttpsListener>
     disconnect(serial) {
       for (const socket of bySerial.get(serial) ?? []) socket.destroy();
     },
-    setCertificate: ({ key, chain }) =>
-      server.setSecureContext({ key, cert: chain, ca: options.ca, minVersion: tls.minVersion }),
+    setCertificate: ({ key, chain, ca }) =>
+      server.setSecureContext({ key, cert: chain, ca, minVersion: tls.minVersion }),
   };
 }
 

@@ -6,11 +6,11 @@ import { mkdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import { CA_LIFETIME_MS } from '#shared/certificate.ts';
 import type { Clock } from '#shared/clock.ts';
-import { openAuthority } from './authority.ts';
+import { openAuthorities } from './authorities.ts';
 import { trustDomain, type Workshop, withWorkshop } from './ca-fixture.ts';
 
 const open = ({ path, clock }: Workshop, name: string, at: Clock = clock) =>
-  openAuthority({ directory: path(name), trustDomain, clock: at });
+  openAuthorities({ directory: path(name), trustDomain, clock: at });
 
 test('a CA is made once, for the owner only, and passes the strict check of OpenSSL', () =>
   withWorkshop(async (shop) => {

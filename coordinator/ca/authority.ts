@@ -1,5 +1,6 @@
-// The certificate authority: an ECDSA P-256 key and its self-signed certificate, made at the first
-// start. Signs what the issuers give it; which certificates those are is theirs.
+// One certificate authority: an ECDSA P-256 key and its self-signed certificate. Signs what the
+// issuers give it; which certificates those are is theirs, and which authorities there are is of
+// authorities.ts.
 
 import 'reflect-metadata';
 import {
@@ -23,12 +24,11 @@ import {
   X509CrlGenerator,
 } from '@peculiar/x509';
 import { CA_LIFETIME_MS, CLOCK_SKEW_MS } from '#shared/certificate.ts';
-import type { Clock } from '#shared/clock.ts';
 import { type Digest, sha256 } from '#shared/digest.ts';
 import { pem } from '#shared/pem.ts';
 import { Serial } from '#shared/schema/ids.ts';
 import type { TrustDomain } from '#shared/spiffe.ts';
-import { caInvalid, readKeyFiles, writeKeyFiles } from './key-files.ts';
+import { caInvalid, type KeyFiles } from './key-files.ts';
 
 /** What an issuer decides; issuer, serial, SKI, AKI and "not a CA" are added to it. */
 export interface LeafTemplate {
@@ -44,6 +44,8 @@ export interface Issued {
   readonly serial: Serial;
   readonly notBefore: number;
   readonly notAfter: number;
+  /** Fingerprint of the CA that signed it. */
+  readonly ca: Digest;
 }
 
 export interface CrlTemplate {
@@ -58,6 +60,8 @@ export interface Authority {
   readonly certificate: NodeCertificate;
   /** SHA-256 of the certificate's DER: what nodes pin. */
   readonly fingerprint: Digest;
+  /** Signs the key and name of another CA, for as long as both last: PEM. */
+  crossSign(other: NodeCertificate): Promise<string>;
   /** Signs an end-entity certificate with an empty subject. */
   issue(template: LeafTemplate): Promise<Issued>;
   /** DER. */
@@ -66,60 +70,79 @@ export interface Authority {
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const;
+/** A CA that signs leaves, lists of revoked ones, and no other CA. */
+const CA_EXTENSIONS: readonly Extension[] = [
+  new BasicConstraintsExtension(true, 0, true),
+  new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+];
 
 /**
- * The CA in `directory`, made there if there is none. CA_INVALID when the key and the certificate are
- * not of each other, the certificate is no CA's or has run out, or others can read the key.
+ * Key and certificate of a new CA. One that follows another bears its name: its cross-certificate is
+ * then self-issued, and does not count against the path length of the other (RFC 5280 §6.1.4 (l),
+ * RFC 4210 §4.4.1).
  */
-export async function openAuthority(options: {
-  directory: string;
-  trustDomain: TrustDomain;
-  clock: Clock;
-}): Promise<Authority> {
-  const { directory, clock } = options;
-  const files = await readKeyFiles(directory);
-  if (files) return authority(directory, files.key, files.certificate, clock.now());
-  const made = await makeAuthority(options.trustDomain, clock.now());
-  await writeKeyFiles(directory, made);
-  return authority(directory, made.key, made.certificate, clock.now());
-}
-
-async function makeAuthority(trustDomain: TrustDomain, now: number) {
+export async function makeAuthority(
+  trustDomain: TrustDomain,
+  now: number,
+  before: NodeCertificate | null = null,
+): Promise<KeyFiles> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [`Billet CA ${randomBytes(4).toString('hex')}`] }, { O: [trustDomain] }],
+    name: before
+      ? new X509Certificate(before.raw).subjectName.toJSON()
+      : [{ CN: [`Billet CA ${randomBytes(4).toString('hex')}`] }, { O: [trustDomain] }],
     keys,
     signingAlgorithm: SIGNING,
     serialNumber: randomSerial(),
     notBefore: new Date(now - CLOCK_SKEW_MS),
     notAfter: new Date(now + CA_LIFETIME_MS),
-    extensions: [
-      new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+    extensions: [...CA_EXTENSIONS, await SubjectKeyIdentifierExtension.create(keys.publicKey)],
   });
   const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
   return {
     key: pem('PRIVATE KEY', new Uint8Array(pkcs8)),
     certificate: pem('CERTIFICATE', new Uint8Array(certificate.rawData)),
+    cross: null,
   };
 }
 
-async function authority(
-  directory: string,
-  key: string,
-  certificatePem: string,
-  now: number,
+/**
+ * The CA of these files. CA_INVALID, naming `where`, when key and certificate are not of each other,
+ * or the certificate is no CA's.
+ */
+export async function loadAuthority(
+  where: string,
+  { key, certificate: certificatePem }: KeyFiles,
 ): Promise<Authority> {
-  const { certificate, signingKey } = load(directory, key, certificatePem, now);
+  const { certificate, signingKey } = load(where, key, certificatePem);
+  const fingerprint = sha256(certificate.raw);
   const parsed = new X509Certificate(certificate.raw);
   const authorityKeyId = await AuthorityKeyIdentifierExtension.create(parsed.publicKey);
 
   return {
     certificatePem,
     certificate,
-    fingerprint: sha256(certificate.raw),
+    fingerprint,
+
+    async crossSign(other) {
+      const theirs = new X509Certificate(other.raw);
+      const made = await X509CertificateGenerator.create({
+        serialNumber: randomSerial(),
+        subject: theirs.subjectName,
+        issuer: parsed.subjectName,
+        notBefore: theirs.notBefore,
+        notAfter: theirs.notAfter < parsed.notAfter ? theirs.notAfter : parsed.notAfter,
+        publicKey: theirs.publicKey,
+        signingKey,
+        signingAlgorithm: SIGNING,
+        extensions: [
+          ...CA_EXTENSIONS,
+          authorityKeyId,
+          await SubjectKeyIdentifierExtension.create(theirs.publicKey),
+        ],
+      });
+      return pem('CERTIFICATE', new Uint8Array(made.rawData));
+    },
 
     async issue({ publicKey, notBefore, notAfter, extensions }) {
       const serial = randomSerial();
@@ -145,6 +168,7 @@ async function authority(
         serial,
         notBefore: leaf.notBefore.getTime(),
         notAfter: leaf.notAfter.getTime(),
+        ca: fingerprint,
       };
     },
 
@@ -163,8 +187,24 @@ async function authority(
   };
 }
 
-function load(directory: string, key: string, certificatePem: string, now: number) {
-  const restore = `restore ${directory} from a copy; a new CA means that every node enrolls again`;
+/** CA_INVALID when it has run out, or the clock stands before its beginning: it issues nothing now. */
+export function assertCurrent(where: string, { certificate }: Authority, now: number): void {
+  const { validFromDate, validToDate } = certificate;
+  if (validToDate.getTime() <= now)
+    throw caInvalid(
+      `the CA in ${where} cannot be used: the certificate has run out`,
+      `move ${where} away: a new CA is made, and every node enrolls again; next time: billet ca rotate`,
+    );
+  // Nothing is wrong with it: the clock stands before the day on which it was made.
+  if (validFromDate.getTime() > now)
+    throw caInvalid(
+      `the CA in ${where} begins at ${validFromDate.toISOString()}, after the time here`,
+      'set the clock of this machine: date; timedatectl',
+    );
+}
+
+function load(where: string, key: string, certificatePem: string) {
+  const restore = `restore ${where} from a copy; a new CA means that every node enrolls again`;
   try {
     const certificate = new NodeCertificate(certificatePem);
     const privateKey = createPrivateKey(key);
@@ -172,13 +212,12 @@ function load(directory: string, key: string, certificatePem: string, now: numbe
       (!certificate.checkPrivateKey(privateKey) && 'the key is not that of the certificate') ||
       (!certificate.ca && 'the certificate is not that of a CA') ||
       (!certificate.verify(certificate.publicKey) && 'the certificate is not signed by its key') ||
-      (certificate.validToDate.getTime() <= now && 'the certificate has run out') ||
       (privateKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1' && 'the key is not P-256');
-    if (wrong) throw caInvalid(`the CA in ${directory} cannot be used: ${wrong}`, restore);
+    if (wrong) throw caInvalid(`the CA in ${where} cannot be used: ${wrong}`, restore);
     return { certificate, signingKey: privateKey.toCryptoKey(ALGORITHM, false, ['sign']) };
   } catch (cause) {
     if (cause instanceof Error && 'hint' in cause) throw cause;
-    throw caInvalid(`the CA in ${directory} cannot be read`, restore, cause);
+    throw caInvalid(`the CA in ${where} cannot be read`, restore, cause);
   }
 }
 

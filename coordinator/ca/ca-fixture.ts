@@ -8,7 +8,7 @@ import type { Clock } from '#shared/clock.ts';
 import { systemClock } from '#shared/clock.ts';
 import { InstanceId } from '#shared/schema/ids.ts';
 import { instanceUri, TrustDomain } from '#shared/spiffe.ts';
-import { type Authority, openAuthority } from './authority.ts';
+import { type Authorities, openAuthorities } from './authorities.ts';
 
 export const trustDomain = TrustDomain.parse('billet.test');
 export const instance = InstanceId.parse('i-0123456789abcdef');
@@ -16,7 +16,7 @@ export const id = { trustDomain, instance };
 export const uri = instanceUri(id);
 
 export interface Workshop {
-  readonly authority: Authority;
+  readonly authority: Authorities;
   readonly clock: Clock;
   readonly path: (name: string) => string;
   readonly write: (name: string, text: string | Uint8Array) => string;
@@ -46,7 +46,7 @@ export async function withWorkshop(work: (workshop: Workshop) => Promise<void>):
   };
   try {
     const clock = systemClock;
-    const authority = await openAuthority({ directory: path('ca'), trustDomain, clock });
+    const authority = await openAuthorities({ directory: path('ca'), trustDomain, clock });
     // Nothing but what the test asks for: Debian's configuration adds attributes and extensions.
     write('req.cnf', '[req]\ndistinguished_name=dn\n[dn]\n');
     const csr = (name: string, kind: KeyKind = 'ed25519', ...args: string[]) => {

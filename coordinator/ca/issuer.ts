@@ -19,6 +19,7 @@ import {
 import { BilletError } from '#shared/errors.ts';
 import { pem } from '#shared/pem.ts';
 import { instanceUri, type SpiffeId } from '#shared/spiffe.ts';
+import type { Authorities } from './authorities.ts';
 import type { Authority, Issued } from './authority.ts';
 import { acceptCsr } from './csr.ts';
 
@@ -47,16 +48,21 @@ export async function issueNodeCertificate(
 export interface ServerCertificate {
   /** PKCS#8 PEM; made anew each time and kept in memory only. */
   readonly key: string;
-  /** The server's certificate and the CA's, which nodes pin. */
+  /** The server's certificate, and what leads from it to each CA that is trusted. */
   readonly chain: string;
   /** When to make the next one and swap it in. */
   readonly renewAt: number;
+  readonly notBefore: number;
   readonly notAfter: number;
 }
 
+/** Time for the next one: also when it was made by a clock that was ahead, and nobody accepts it yet. */
+export const isStale = ({ renewAt: due, notBefore }: ServerCertificate, now: number): boolean =>
+  now >= due || now < notBefore;
+
 /** `names` are DNS names and IP addresses by which nodes and operators reach this coordinator. */
 export async function issueServerCertificate(
-  authority: Authority,
+  authority: Authority & Pick<Authorities, 'chainPem'>,
   { names, now }: { readonly names: readonly string[]; readonly now: number },
 ): Promise<ServerCertificate> {
   const bad = names.find((name) => !isIP(name) && !DNS_NAME.test(name));
@@ -81,8 +87,9 @@ export async function issueServerCertificate(
   const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
   return {
     key: pem('PRIVATE KEY', new Uint8Array(pkcs8)),
-    chain: issued.pem + authority.certificatePem,
+    chain: issued.pem + authority.chainPem,
     renewAt: renewAt(issued.notBefore, issued.notAfter),
+    notBefore: issued.notBefore,
     notAfter: issued.notAfter,
   };
 }

@@ -12,7 +12,7 @@ import type { Code } from '#shared/errors.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Serial } from '#shared/schema/ids.ts';
 import { TrustDomain } from '#shared/spiffe.ts';
-import { openAuthority } from './authority.ts';
+import { openAuthorities } from './authorities.ts';
 import { id, instance, trustDomain, uri, type Workshop, withWorkshop } from './ca-fixture.ts';
 import { issueNodeCertificate, issueServerCertificate } from './issuer.ts';
 import { type CertificateGate, certificateGate } from './peer.ts';
@@ -90,7 +90,7 @@ test('a node is known over TLS 1.3, and once revoked is refused on new and resum
   withWorkshop(async (shop) => {
     const revoked = new Set<Serial>();
     const isRevoked = (serial: Serial) => revoked.has(serial);
-    const gate = certificateGate({ authority: shop.authority, trustDomain, isRevoked });
+    const gate = certificateGate({ authorities: shop.authority, trustDomain, isRevoked });
     await withServer(shop, gate, async (connect) => {
       const { serial, options } = await enrolled(shop, 'node');
       const first = await connect(options);
@@ -107,10 +107,10 @@ test('a node is known over TLS 1.3, and once revoked is refused on new and resum
 test('no certificate, one of another CA, and one without its key get nowhere', () =>
   withWorkshop(async (shop) => {
     const { authority, clock, openssl } = shop;
-    const gate = certificateGate({ authority, trustDomain, isRevoked: () => false });
+    const gate = certificateGate({ authorities: authority, trustDomain, isRevoked: () => false });
     await withServer(shop, gate, async (connect) => {
       assert.equal((await connect({})).verdict, 'CERTIFICATE_REQUIRED');
-      const other = await openAuthority({ directory: shop.path('other'), trustDomain, clock });
+      const other = await openAuthorities({ directory: shop.path('other'), trustDomain, clock });
       const stranger = await enrolled({ ...shop, authority: other }, 'stranger');
       assert.equal((await connect(stranger.options)).verdict, 'CERTIFICATE_INVALID');
       openssl(
@@ -151,7 +151,7 @@ function refusal(gate: CertificateGate, pem: string, now: number, graceMs = 0): 
 test('a certificate counts in its time; one that ran out can still be renewed for 90 days', () =>
   withWorkshop(async (shop) => {
     const { authority, clock } = shop;
-    const gate = certificateGate({ authority, trustDomain, isRevoked: () => false });
+    const gate = certificateGate({ authorities: authority, trustDomain, isRevoked: () => false });
     const now = clock.now();
     const { cert } = (await enrolled(shop, 'node', now)).options;
     const end = now + NODE_LIFETIME_MS;
@@ -164,15 +164,16 @@ test('a certificate counts in its time; one that ran out can still be renewed fo
       'CERTIFICATE_EXPIRED',
     );
     assert.equal(refusal(gate, cert, now - 3_600_000), 'admitted');
-    assert.equal(refusal(gate, cert, now - 2 * 3_600_000), 'CERTIFICATE_INVALID');
-    const strict = certificateGate({ authority, trustDomain, isRevoked: () => true });
+    // Issued while the clock here was ahead: its holder is not locked out until that time comes.
+    assert.equal(refusal(gate, cert, now - 48 * 3_600_000), 'admitted');
+    const strict = certificateGate({ authorities: authority, trustDomain, isRevoked: () => true });
     assert.equal(refusal(strict, cert, end + minute, RENEW_GRACE_MS), 'CERTIFICATE_REVOKED');
   }));
 
 test('a CA that only calls itself by the name of ours signs nothing', () =>
   withWorkshop(async (shop) => {
     const { authority, clock, openssl } = shop;
-    const gate = certificateGate({ authority, trustDomain, isRevoked: () => false });
+    const gate = certificateGate({ authorities: authority, trustDomain, isRevoked: () => false });
     const name = authority.certificate.subject.replace(/^/, '/').replace('\n', '/');
     shop.csr('node');
     shop.write(
@@ -197,7 +198,7 @@ test('certificates of this CA for servers, for another trust domain, or its own,
   withWorkshop(async (shop) => {
     const { authority, clock } = shop;
     const now = clock.now();
-    const gate = certificateGate({ authority, trustDomain, isRevoked: () => false });
+    const gate = certificateGate({ authorities: authority, trustDomain, isRevoked: () => false });
     const server = await issueServerCertificate(authority, { names: ['x'], now });
     const elsewhere = await issueNodeCertificate(authority, {
       csr: shop.csr('node'),

@@ -4,28 +4,33 @@
 // outlive a revocation: so call it for every request, not once at the handshake.
 
 import type { X509Certificate } from 'node:crypto';
+import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type InstanceId, Serial } from '#shared/schema/ids.ts';
 import { parseInstanceUri, type TrustDomain } from '#shared/spiffe.ts';
-import type { Authority } from './authority.ts';
+import { issuerIn } from '#shared/trust-bundle.ts';
+import type { Authorities } from './authorities.ts';
 
-/** What a certificate of this CA says. Times in Unix milliseconds. */
+/** What a certificate of a CA of ours says. Times in Unix milliseconds. */
 export interface Peer {
   readonly instance: InstanceId;
   readonly serial: Serial;
-  readonly notBefore: number;
+  /** Fingerprint of the CA that issued it. */
+  readonly ca: Digest;
   readonly notAfter: number;
 }
 
 export interface CertificateGate {
   /**
-   * Signature by our CA, purpose and name: what never changes about a certificate, so keep the
-   * answer with the connection. CERTIFICATE_REQUIRED without one, CERTIFICATE_INVALID.
+   * Signature by a CA that is trusted, purpose and name: what never changes about a certificate, so
+   * keep the answer with the connection. CERTIFICATE_REQUIRED without one, CERTIFICATE_INVALID.
    */
   identify(certificate: X509Certificate | undefined): Peer;
   /**
-   * What does change: CERTIFICATE_REVOKED, CERTIFICATE_EXPIRED (`graceMs` after the end),
-   * CERTIFICATE_INVALID before the beginning. Cheap: for every request.
+   * What does change: CERTIFICATE_INVALID once its CA was retired, CERTIFICATE_REVOKED,
+   * CERTIFICATE_EXPIRED (`graceMs` after the end). Cheap: for every request. The beginning is not
+   * judged: one that lies ahead says only that the clock here was ahead when it was issued, and a
+   * node must not be locked out until that time comes round.
    */
   admit(peer: Peer, now: number, options?: { readonly graceMs?: number }): void;
 }
@@ -33,12 +38,11 @@ export interface CertificateGate {
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 export function certificateGate(options: {
-  authority: Pick<Authority, 'certificate'>;
+  authorities: Pick<Authorities, 'trusted' | 'isTrusted'>;
   trustDomain: TrustDomain;
   isRevoked: (serial: Serial) => boolean;
 }): CertificateGate {
-  const { trustDomain, isRevoked } = options;
-  const ca = options.authority.certificate;
+  const { trustDomain, isRevoked, authorities } = options;
 
   return {
     identify(certificate) {
@@ -46,8 +50,8 @@ export function certificateGate(options: {
         throw new BilletError('CERTIFICATE_REQUIRED', 'the connection shows no node certificate', {
           hint: 'enroll first: POST /v1/enroll with a bootstrap token',
         });
-      if (!certificate.checkIssued(ca) || !certificate.verify(ca.publicKey))
-        throw invalid('it was not issued by the CA of this coordinator');
+      const issuer = issuerIn(authorities.trusted, certificate);
+      if (issuer === null) throw invalid('it was not issued by a CA of this coordinator');
       if (certificate.ca || !certificate.keyUsage?.includes(CLIENT_AUTH))
         throw invalid('it is not for TLS clients');
       const [, uri] = /^URI:([^\s,"]+)$/.exec(certificate.subjectAltName ?? '') ?? [];
@@ -57,12 +61,13 @@ export function certificateGate(options: {
       return {
         instance: id.instance,
         serial: serialOf(certificate),
-        notBefore: certificate.validFromDate.getTime(),
+        ca: issuer.fingerprint,
         notAfter: certificate.validToDate.getTime(),
       };
     },
 
-    admit({ serial, instance, notBefore, notAfter }, now, { graceMs = 0 } = {}) {
+    admit({ serial, instance, ca, notAfter }, now, { graceMs = 0 } = {}) {
+      if (!authorities.isTrusted(ca)) throw invalid(`its CA ${ca} was retired`);
       if (isRevoked(serial))
         throw new BilletError(
           'CERTIFICATE_REVOKED',
@@ -72,7 +77,6 @@ export function certificateGate(options: {
             details: { serial },
           },
         );
-      if (now < notBefore) throw invalid('it is not valid yet; is the clock here right?');
       if (now > notAfter + graceMs)
         throw new BilletError(
           'CERTIFICATE_EXPIRED',

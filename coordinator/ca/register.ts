@@ -3,8 +3,10 @@
 
 import { z } from 'zod';
 import { RENEW_GRACE_MS } from '#shared/certificate.ts';
+import { Digest } from '#shared/digest.ts';
 import { InstanceId, Serial } from '#shared/schema/ids.ts';
 import { ABSENT, type Change, type Collection, collection } from '../store/collection.ts';
+import type { Migrations } from '../store/record.ts';
 import type { Store } from '../store/store.ts';
 
 /** An issued certificate, under `<instance>/<serial>`. Times in Unix milliseconds. */
@@ -13,6 +15,10 @@ const Certificate = z.strictObject({
   instance: InstanceId,
   notBefore: z.int(),
   notAfter: z.int(),
+  /** Fingerprint of the CA that issued it; null of one that version 1 recorded. */
+  ca: Digest.nullable(),
+  /** Whether a node was seen with it while a CA was rotated: then its reply was not lost. */
+  seen: z.boolean(),
 });
 export type Certificate = z.infer<typeof Certificate>;
 
@@ -34,6 +40,11 @@ const Revocation = Certificate.extend({
 });
 export type Revocation = z.infer<typeof Revocation>;
 
+/** Version 1 knew neither `ca` nor `seen`. */
+const MIGRATIONS: Migrations = {
+  1: (old) => ({ ...(old as object), ca: null, seen: false }),
+};
+
 const CertificateKey = z.string().regex(/^i-[0-9a-z]{16}\/[0-9a-f]{1,40}$/);
 const PRUNE_AT_ONCE = 100;
 
@@ -46,7 +57,11 @@ export interface RevokeOrder {
 export interface Register {
   readonly revocations: Collection<Revocation>;
   /** Part of the commit that hands a certificate out. */
-  issued(certificate: Certificate): Change;
+  issued(certificate: Omit<Certificate, 'seen'>): Change;
+  /** The node uses this certificate. Idempotent; nothing happens when it is not known here. */
+  seen(instance: InstanceId, serial: Serial): Promise<void>;
+  /** Every certificate that is recorded, those of one instance together. */
+  all(): AsyncIterable<Certificate>;
   /** Certificates of the instance that still stand or could still be renewed. */
   of(instance: InstanceId): Promise<Certificate[]>;
   /**
@@ -63,15 +78,18 @@ export function certificateRegister(store: Store): Register {
     prefix: 'certificates',
     schema: Certificate,
     id: CertificateKey,
-    version: 1,
+    version: 2,
+    migrations: MIGRATIONS,
   });
   const revocations = collection<Revocation>(store, {
     prefix: 'revocations',
     schema: Revocation,
     id: Serial,
-    version: 1,
+    version: 2,
+    migrations: MIGRATIONS,
   });
-  const keyOf = ({ instance, serial }: Certificate) => `${instance}/${serial}`;
+  const keyOf = ({ instance, serial }: Pick<Certificate, 'instance' | 'serial'>) =>
+    `${instance}/${serial}`;
 
   async function of(instance: InstanceId): Promise<Certificate[]> {
     const found = await Array.fromAsync(certificates.all(`${instance}/`));
@@ -81,7 +99,18 @@ export function certificateRegister(store: Store): Register {
   return {
     revocations,
     of,
-    issued: (certificate) => certificates.put(keyOf(certificate), certificate, ABSENT),
+    issued: (certificate) =>
+      certificates.put(keyOf(certificate), { ...certificate, seen: false }, ABSENT),
+
+    async seen(instance, serial) {
+      await certificates.update(keyOf({ instance, serial }), (known) =>
+        known === null || known.seen ? null : { ...known, seen: true },
+      );
+    },
+
+    async *all() {
+      for await (const { record } of certificates.all()) yield record;
+    },
 
     async revokeInstance(instance, { except, reason, by, now }) {
       const changes: Change[] = [];
@@ -101,7 +130,7 @@ export function certificateRegister(store: Store): Register {
       for await (const { id, record, revision } of revocations.all())
         if (gone(record)) changes.push(revocations.drop(id, revision));
       for (let at = 0; at < changes.length; at += PRUNE_AT_ONCE) {
-        // Without conditions: these records never change, and may already be gone.
+        // Without conditions: what can no longer be renewed does not change, and may already be gone.
         const writes = changes.slice(at, at + PRUNE_AT_ONCE).map((change) => change.write);
         await store.commit([], writes);
       }

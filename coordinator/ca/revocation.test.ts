@@ -30,11 +30,11 @@ const withBench = (work: (bench: Bench) => Promise<void>) =>
     const { authority, clock } = shop;
     const node = async (name: string) => {
       const request = { csr: shop.csr(name), id, now: clock.now() };
-      const { pem, serial, notBefore, notAfter } = await issueNodeCertificate(authority, request);
+      const { pem, ...issued } = await issueNodeCertificate(authority, request);
       shop.write(`${name}.crt`, pem);
-      const certificate = { serial, instance, notBefore, notAfter };
+      const certificate = { ...issued, instance };
       assert.ok(await commitAll(store, [register.issued(certificate)]));
-      return certificate;
+      return { ...certificate, seen: false };
     };
     const view = (at = clock) =>
       revocations({ store, register, authority, clock: at, signal: stop.signal });

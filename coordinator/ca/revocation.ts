@@ -12,7 +12,7 @@ import type { Serial } from '#shared/schema/ids.ts';
 import { collection } from '../store/collection.ts';
 import { mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
-import type { Authority } from './authority.ts';
+import type { Authorities } from './authorities.ts';
 import type { Register, Revocation } from './register.ts';
 
 export interface Revocations {
@@ -21,7 +21,10 @@ export interface Revocations {
   reached(revision: number): Promise<void>;
   /** Called for each new revocation, so that open connections are closed. Returns the way out. */
   onRevoked(listener: (revocation: Revocation) => void): () => void;
-  /** PEM, label X509 CRL. Made again when something was revoked, and at a quarter of its life. */
+  /**
+   * PEM, label X509 CRL, one for each CA that is trusted. Made again when something was revoked, a CA
+   * came or went, and at a quarter of its life.
+   */
   crl(): Promise<string>;
   /** Rejects when the watch broke for good: then stop serving. */
   readonly done: Promise<void>;
@@ -34,14 +37,14 @@ const ONE = z.literal('state');
 export async function revocations(options: {
   store: Store;
   register: Register;
-  authority: Authority;
+  authority: Authorities;
   clock: Clock;
   signal: AbortSignal;
 }): Promise<Revocations> {
   const { store, register, authority, clock, signal } = options;
   const news = new EventEmitter().setMaxListeners(0);
   let changes = 0;
-  let cached: { text: string; changes: number; until: number } | null = null;
+  let cached: { text: string; of: string; at: number } | null = null;
   const revoked = await mirror(register.revocations, {
     signal,
     onChange(_serial, revocation) {
@@ -60,13 +63,16 @@ export async function revocations(options: {
         revocationDate: new Date(at),
         reason: X509CrlReason[reason],
       }));
-    const der = await authority.signCrl({
-      thisUpdate: now - CLOCK_SKEW_MS,
-      nextUpdate: now + CRL_LIFETIME_MS,
-      entries,
-      extensions: [crlNumber(state?.record.number ?? 1)],
-    });
-    return pem('X509 CRL', der);
+    // Serials are random: naming one in the list of a CA that never gave it does no harm.
+    const lists = authority.trusted.map((each) =>
+      each.signCrl({
+        thisUpdate: now - CLOCK_SKEW_MS,
+        nextUpdate: now + CRL_LIFETIME_MS,
+        entries,
+        extensions: [crlNumber(state?.record.number ?? 1)],
+      }),
+    );
+    return (await Promise.all(lists)).map((der) => pem('X509 CRL', der)).join('');
   }
 
   return {
@@ -81,10 +87,13 @@ export async function revocations(options: {
 
     async crl() {
       const now = clock.now();
-      if (cached?.changes === changes && now < cached.until) return cached.text;
-      const made = changes;
+      const of = `${changes} ${authority.trusted.map(({ fingerprint }) => fingerprint)}`;
+      // One made by a clock that was ahead is not valid yet.
+      const fresh = ({ at }: { readonly at: number }) =>
+        now < at + CRL_LIFETIME_MS / 4 && now > at - CLOCK_SKEW_MS;
+      if (cached?.of === of && fresh(cached)) return cached.text;
       const text = await make(now);
-      cached = { text, changes: made, until: now + CRL_LIFETIME_MS / 4 };
+      cached = { text, of, at: now };
       return text;
     },
   };

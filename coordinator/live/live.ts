@@ -1,6 +1,7 @@
 // The nodes that speak to this coordinator now: what they last said, and who has to be told what.
 // State changes are written at once, by nodes/heartbeat-writes.ts; that a node was seen, later.
 
+import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
@@ -32,6 +33,8 @@ export interface LiveOptions {
   readonly liveness: Liveness;
   readonly connections: { has(instance: InstanceId): boolean; count(): number };
   readonly heartbeatSeconds: number;
+  /** Fingerprints of the CAs, the issuing one first. */
+  readonly trusted: () => readonly Digest[];
 }
 
 interface Said {
@@ -82,6 +85,7 @@ export function live(options: LiveOptions): Live {
         tasks: waitingTasks(current, now),
         confirmed: current.confirmed,
         intervalSeconds: options.heartbeatSeconds,
+        trusted: [...options.trusted()],
       };
     },
 

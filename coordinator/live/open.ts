@@ -1,6 +1,7 @@
 // Wires what concerns connected nodes: views, changes, channels, liveness.
 
 import type { Clock } from '#shared/clock.ts';
+import type { Authorities } from '../ca/authorities.ts';
 import type { Callers } from '../caller.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
@@ -19,6 +20,7 @@ const FLUSH_MS = 30_000;
 export async function openLive(options: {
   readonly config: Config;
   readonly records: Records;
+  readonly authority: Pick<Authorities, 'trusted'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly callers: Callers;
@@ -26,7 +28,7 @@ export async function openLive(options: {
   readonly signal: AbortSignal;
   readonly stopping: AbortController;
 }) {
-  const { config, records, clock, log, callers, signal, stopping } = options;
+  const { config, records, authority, clock, log, callers, signal, stopping } = options;
   const changes = await followChanges({ records, clock, log, signal });
   const views = openViews(records);
   const liveness = openLiveness(records.store, config.name);
@@ -41,6 +43,7 @@ export async function openLive(options: {
     liveness,
     connections: channels,
     heartbeatSeconds: config.heartbeatSeconds,
+    trusted: () => authority.trusted.map(({ fingerprint }) => fingerprint),
   });
   nudgeAtChanges({ changes, views, channels, clock, log });
   const flush = () => liveness.flush(clock.now());

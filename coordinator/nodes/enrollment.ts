@@ -75,7 +75,7 @@ export async function enroll(
       id: { trustDomain, instance },
       now,
     });
-    const { serial, notBefore, notAfter, pem: certificate } = issued;
+    const { serial, notBefore, notAfter, ca, pem: certificate } = issued;
     const used = { key, at: now, serial, notAfter, certificate };
     const superseded = { reason: 'superseded', by: nodeActor(instance), now } as const;
     const revoked = await deps.register.revokeInstance(instance, superseded);
@@ -83,7 +83,7 @@ export async function enroll(
     return {
       changes: [
         records.tokens.put(id, { ...token.record, used }, token.revision),
-        deps.register.issued({ serial, instance, notBefore, notAfter }),
+        deps.register.issued({ serial, instance, notBefore, notAfter, ca }),
         ...revoked,
         ...(bootToken === null || bootToken === id
           ? []
@@ -170,13 +170,13 @@ export async function renew(
       id: { trustDomain, instance },
       now,
     });
-    const { serial, notBefore, notAfter, pem: certificate } = issued;
+    const { serial, notBefore, notAfter, ca, pem: certificate } = issued;
     const facts = request.facts ?? found.record.facts;
     const next = { ...found.record, facts, certificate: { serial, notAfter } };
     const revocation = deps.register.revocations.key(request.serial);
     return {
       changes: [
-        deps.register.issued({ serial, instance, notBefore, notAfter }),
+        deps.register.issued({ serial, instance, notBefore, notAfter, ca }),
         records.instances.put(instance, next, found.revision),
         records.events.tell({
           actor: nodeActor(instance),

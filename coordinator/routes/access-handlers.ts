@@ -1,10 +1,7 @@
-// Operator side: tokens, certificates, credentials; and the CA for everyone.
+// Operator side: bootstrap tokens and credentials.
 
 import { BilletError } from '#shared/errors.ts';
-import type { InstanceId, Serial } from '#shared/schema/ids.ts';
 import { credentialView, newCredential } from '../access/credentials.ts';
-import type { RevocationReason } from '../ca/register.ts';
-import type { Deps } from '../deps.ts';
 import { createToken, revokeToken } from '../nodes/token-writes.ts';
 import { tokenView } from '../nodes/tokens.ts';
 import type { Handlers } from '../router.ts';
@@ -18,12 +15,9 @@ type AccessHandlers = Pick<
   | 'createToken'
   | 'listTokens'
   | 'revokeToken'
-  | 'revokeCertificate'
   | 'createCredential'
   | 'listCredentials'
   | 'deleteCredential'
-  | 'getCa'
-  | 'getCrl'
 >;
 
 export const accessHandlers: AccessHandlers = {
@@ -49,11 +43,6 @@ export const accessHandlers: AccessHandlers = {
   async revokeToken({ caller, params }, { records, clock }) {
     const record = await revokeToken(records, actorOf(caller), params.id);
     return { body: tokenView(record, clock.now()) };
-  },
-
-  async revokeCertificate({ caller, params, body }, deps) {
-    const actor = actorOf(caller);
-    return { body: await revokeCertificate(deps, actor, params.serial, body.reason) };
   },
 
   async createCredential({ caller, body }, { records, clock }) {
@@ -107,65 +96,4 @@ export const accessHandlers: AccessHandlers = {
     });
     return { body: {} };
   },
-
-  getCa: async (_, { authority }) => ({ body: authority.certificatePem }),
-  getCrl: async (_, { revocations }) => ({ body: await revocations.crl() }),
 };
-
-/** Idempotent. NOT_FOUND for a serial that no live certificate bears. */
-async function revokeCertificate(deps: Deps, by: string, serial: Serial, why: string) {
-  const { records, register, revocations, clock } = deps;
-  const certificate = await findCertificate(deps, serial);
-  if (!certificate)
-    throw new BilletError('NOT_FOUND', `no certificate ${serial}`, {
-      hint: '`billet instance show ID` has the serial of its certificate',
-    });
-  const { instance } = certificate;
-  const reason: RevocationReason = 'unspecified';
-  const revision = await transact(records.store, `certificate ${serial}`, async () => {
-    if (await register.revocations.get(serial)) return null;
-    const found = await records.instances.get(instance);
-    const shown = found?.record.certificate?.serial === serial ? found : null;
-    const revocation = { ...certificate, at: clock.now(), reason, by };
-    return {
-      changes: [
-        register.revocations.put(serial, revocation, ABSENT),
-        ...(shown
-          ? [
-              records.instances.put(
-                instance,
-                { ...shown.record, certificate: null },
-                shown.revision,
-              ),
-            ]
-          : []),
-        records.events.tell({
-          actor: by,
-          kind: 'certificate.revoked',
-          subject: `instance/${instance}`,
-          text: why === '' ? `certificate ${serial} was revoked` : `revoked: ${why}`,
-          details: { serial },
-        }),
-      ],
-      result: (at: number) => at,
-    };
-  });
-  if (revision !== null) await revocations.reached(revision);
-  return { serial, instance };
-}
-
-/** The newest certificate of an instance is found by its record; an older one by looking at all. */
-async function findCertificate({ records, register }: Deps, serial: Serial) {
-  const rest: InstanceId[] = [];
-  const of = async (instance: InstanceId) =>
-    (await register.of(instance)).find((one) => one.serial === serial) ?? null;
-  for await (const { record } of records.instances.all()) {
-    if (record.certificate?.serial === serial) return await of(record.id);
-    rest.push(record.id);
-  }
-  for (const instance of rest) {
-    const found = await of(instance);
-    if (found) return found;
-  }
-  return null;
-}

@@ -2,6 +2,7 @@
 
 import type { Handlers } from '../router.ts';
 import { accessHandlers } from './access-handlers.ts';
+import { caHandlers } from './ca-handlers.ts';
 import { nodeAdminHandlers } from './node-admin-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
 import { stateHandlers, taskHandlers } from './task-handlers.ts';
@@ -10,6 +11,7 @@ export const handlers: Handlers = {
   ...nodeHandlers,
   ...nodeAdminHandlers,
   ...accessHandlers,
+  ...caHandlers,
   ...taskHandlers,
   ...stateHandlers,
 };

@@ -68,7 +68,7 @@ export const nodeHandlers: NodeHandlers = {
   },
 
   async leaseTasks({ caller, body }, { records }) {
-    const tasks = await lease(records, nodeOf(caller).id, body.max);
+    const tasks = await lease(records, nodeOf(caller).id, body);
     const now = records.clock.now();
     return { body: { tasks: tasks.map((task) => leasedView(task, now)) } };
   },
@@ -87,7 +87,7 @@ export const nodeHandlers: NodeHandlers = {
 
 const issued = (deps: Deps, { certificate, notAfter }: Certified) => ({
   certificate,
-  ca: deps.authority.certificatePem,
+  ca: deps.authority.bundlePem,
   notAfter: isoTime(notAfter),
   history: deps.records.store.historyId,
 });

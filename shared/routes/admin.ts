@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { Digest } from '../digest.ts';
 import { CredentialName } from '../schema/ids.ts';
-import { Credential, Event, Role } from '../schema/records.ts';
+import { CaState, Credential, Event, Role } from '../schema/records.ts';
 import { empty, none, pageOf, pageQuery } from './common.ts';
 import type { Route } from './route.ts';
 
@@ -83,7 +83,7 @@ export const getCa = {
   method: 'GET',
   path: '/v1/ca',
   caller: 'anyone',
-  summary: 'Get the CA certificate as PEM',
+  summary: 'Get the CA certificates that are trusted as PEM, the one that issues first',
   params: none,
   query: none,
   body: none,
@@ -95,12 +95,48 @@ export const getCrl = {
   method: 'GET',
   path: '/v1/ca/crl',
   caller: 'anyone',
-  summary: 'Get the certificate revocation list as PEM (RFC 5280)',
+  summary: 'Get the certificate revocation list of each CA as PEM (RFC 5280)',
   params: none,
   query: none,
   body: none,
   reply: z.string(),
   form: 'text',
+} as const satisfies Route;
+
+export const getCaState = {
+  method: 'GET',
+  path: '/v1/ca/state',
+  caller: 'viewer',
+  summary: 'Show the CAs, and which instances a rotation waits for',
+  params: none,
+  query: none,
+  body: none,
+  reply: CaState,
+} as const satisfies Route;
+
+export const rotateCa = {
+  method: 'POST',
+  path: '/v1/ca/rotate',
+  caller: 'admin',
+  summary: 'Let a new CA issue; the one before is trusted until it is retired',
+  params: none,
+  query: none,
+  body: empty,
+  reply: CaState,
+} as const satisfies Route;
+
+export const retireCa = {
+  method: 'POST',
+  path: '/v1/ca/retire',
+  caller: 'admin',
+  summary: 'End the rotation: the previous CA is trusted no more, and its key deleted',
+  params: none,
+  query: none,
+  body: z.strictObject({
+    /** Although instances depend on it: each of them then needs a token. */
+    force: z.boolean().default(false),
+  }),
+  reply: CaState,
 } as const satisfies Route;
 
 export const getHealth = {

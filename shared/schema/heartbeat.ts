@@ -73,6 +73,8 @@ export const HeartbeatReply = z.object({
   confirmed: z.int().positive().nullable(),
   /** How long to wait until the next one. */
   intervalSeconds: z.int().min(1).max(3600),
+  /** The CAs to trust, the one that issues first; others than the node's mean: renew now. */
+  trusted: z.array(Digest).max(4).optional(),
 });
 export type HeartbeatReply = z.infer<typeof HeartbeatReply>;
 

@@ -2,6 +2,7 @@
 // coordinator stores is a different thing, with versions and migrations: coordinator/nodes/.
 
 import { z } from 'zod';
+import { Digest } from '../digest.ts';
 import { BootImage } from './desired.ts';
 import { Facts } from './facts.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -97,6 +98,30 @@ export const Credential = z.object({
   createdBy: z.string(),
 });
 export type Credential = z.infer<typeof Credential>;
+
+/** The certificate authorities, and who a rotation waits for. */
+export const CaState = z.object({
+  /** The one that issues first; another one while the CA is rotated. */
+  authorities: z.array(
+    z.object({
+      /** SHA-256 of the certificate's DER: what machines pin. */
+      fingerprint: Digest,
+      state: z.enum(['issuing', 'previous']),
+      subject: z.string(),
+      notBefore: Timestamp,
+      notAfter: Timestamp,
+    }),
+  ),
+  /** When the first of them began to issue. */
+  since: Timestamp,
+  /** How many instances depend on the previous one; retiring it cuts them off. */
+  waitingCount: z.int().nonnegative(),
+  /** The first 100 of them. */
+  waiting: z.array(
+    z.object({ instance: InstanceId, node: NodeName, lastSeenAt: Timestamp.nullable() }),
+  ),
+});
+export type CaState = z.infer<typeof CaState>;
 
 /** Something that happened: who, what, and the store's revision of the commit that did it. */
 export const Event = z.object({
