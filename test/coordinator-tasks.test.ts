@@ -61,6 +61,18 @@ test('a task is leased once, held, reported twice alike; a late holder is refuse
   await assert.rejects(admin.call(routes.cancelTask, { params, body: {} }), { code: 'CONFLICT' });
 });
 
+test('a lease whose answer got lost is given again to the boot that holds nothing, and no other', async () => {
+  const node = await fixture.node('lost-1');
+  const { id } = await createTask(node.id, { kind: 'reboot', reason: '' });
+  const ask = async (bootId?: string) =>
+    bodyOf(await node.client.call(routes.leaseTasks, { body: { bootId } })).tasks[0];
+  assert.deepEqual([(await ask(BOOT_A))?.id, (await ask(BOOT_A))?.epoch], [id, 1]);
+  assert.equal(await ask(), undefined, 'who may hold it gets it not twice');
+  assert.equal(await ask(BOOT_B), undefined, 'another boot would reboot twice');
+  fixture.clock.advance(600_001);
+  assert.equal(await ask(BOOT_A), undefined, 'the lease of a reboot is one');
+});
+
 test('a cancelled task tells its holder, and takes no report', async () => {
   const node = await fixture.node('cancel-1');
   const { id } = await createTask(node.id, LOGS);

@@ -53,7 +53,7 @@ export async function createNode(
 
 /**
  * The next generation of a node, and of its live instance. The same spec again changes nothing.
- * CONFLICT when the node is no longer at revision `ifMatch`.
+ * CONFLICT when the node has another one and is no longer at revision `ifMatch`.
  */
 export async function putNodeSpec(
   records: Records,
@@ -63,8 +63,9 @@ export async function putNodeSpec(
   const { name, spec, ifMatch } = wanted;
   const done = await transact(records.store, `node ${name}`, async () => {
     const found = (await records.nodes.get(name)) ?? absent(name);
-    assertRevision(found, ifMatch);
+    // Before the condition (RFC 9110 §13.1.1): the change may be there already, its answer lost.
     if (isDeepStrictEqual(found.record.spec, spec)) return null;
+    assertRevision(found, ifMatch);
     const record = { ...found.record, spec, generation: found.record.generation + 1 };
     return {
       changes: [

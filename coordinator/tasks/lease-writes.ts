@@ -8,19 +8,21 @@ import type { InstanceRecord } from '../nodes/records.ts';
 import type { Records } from '../records.ts';
 import type { Change, Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
-import { finish, renew, seenBoot, take } from './lease.ts';
+import { finish, isUnheard, renew, seenBoot, take } from './lease.ts';
 import type { TaskRecord } from './records.ts';
 import { getTask, openTasks, settlingSteps, stepChanges, type TaskStep } from './task-writes.ts';
 
 /**
- * Up to `max` tasks, each under a new lease. Taking a reboot orders a boot in the same commit, so
+ * Up to `max` tasks, each under a new lease; or, for a boot that holds nothing, those that it was
+ * given in a reply that got lost, under the lease that they have. Taking a reboot orders a boot in the same commit, so
  * that a machine without a surviving key gets a token when it comes back.
  */
 export async function leaseTasks(
   records: Records,
   instance: InstanceId,
-  max: number,
+  { max, bootId: asking }: { readonly max: number; readonly bootId?: string | undefined },
 ): Promise<readonly TaskRecord[]> {
+  let unheard: readonly TaskRecord[] = [];
   const leased = await transact(records.store, `tasks of ${instance}`, async () => {
     const now = records.clock.now();
     const [found, open] = await Promise.all([
@@ -28,7 +30,12 @@ export async function leaseTasks(
       openTasks(records, instance),
     ]);
     if (!found) return null;
-    const bootId = found.record.bootId;
+    // What the boot says of itself comes before the heartbeat that has yet to say it.
+    const bootId = asking ?? found.record.bootId;
+    unheard = open.flatMap(({ record }) =>
+      asking !== undefined && isUnheard(record, now, asking) ? [record] : [],
+    );
+    if (unheard.length > 0) return null;
     const taken = open
       .flatMap((task) => {
         const next = take(task.record, now, bootId);
@@ -47,7 +54,7 @@ export async function leaseTasks(
       result: () => taken.map(({ next }) => next),
     };
   });
-  return leased ?? [];
+  return leased ?? unheard.slice(0, max);
 }
 
 /** The task, held for longer or cancelled. LEASE_LOST; NOT_FOUND. A plain renewal is no event. */

@@ -58,6 +58,14 @@ export function take(task: TaskRecord, now: number, bootId: string | null): Task
   return { ...task, state: 'leased', epoch: task.epoch + 1, leaseExpiresAt, bootId };
 }
 
+/**
+ * Whether the asker holds this lease and has not heard of it: the reply got lost. Only for one that
+ * holds nothing, as it says by naming its boot. A reboot is safe to give again to the boot that was
+ * to end: it can end only once.
+ */
+export const isUnheard = (task: TaskRecord, now: number, bootId: string): boolean =>
+  task.state === 'leased' && task.bootId === bootId && !isExpired(task, now);
+
 /** Held for longer by the holder; the same object when it was cancelled. LEASE_LOST for another. */
 export function renew(task: TaskRecord, epoch: number, now: number): TaskRecord {
   const current = settle(task, now);

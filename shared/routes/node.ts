@@ -95,7 +95,11 @@ export const leaseTasks = {
   summary: 'Lease tasks that wait for this node',
   params: none,
   query: none,
-  body: z.object({ max: z.int().min(1).max(16).default(1) }),
+  body: z.object({
+    max: z.int().min(1).max(16).default(1),
+    /** Of the boot that asks, and holds no task: a lease whose reply got lost is given to it again. */
+    bootId: z.uuid().optional(),
+  }),
   reply: z.object({ tasks: z.array(LeasedTask) }),
 } as const satisfies Route;
 
