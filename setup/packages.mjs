@@ -17,7 +17,7 @@ const ALL = ['demo', 'test', 'bench'];
 export const PACKAGES = [
   {
     name: 'apache2-utils',
-    why: 'htpasswd, for the passwords of that other registry',
+    why: 'htpasswd, for the passwords of a registry that nodes pull from',
     for: ['test'],
   },
   { name: 'binutils', why: 'strip, which halves the size of Node in the boot image', for: ALL },
@@ -29,11 +29,6 @@ export const PACKAGES = [
   { name: 'cpio', why: 'unpacks boot images to look into them', for: ALL },
   { name: 'debian-archive-keyring', why: 'the keys that Debian signs its packages with', for: ALL },
   { name: 'dosfstools', why: 'makes FAT config drives, to read', for: ['test'] },
-  {
-    name: 'docker-registry',
-    why: 'another registry that nodes pull from, as a peer',
-    for: ['test'],
-  },
   { name: 'e2fsprogs', why: 'mkfs.ext4 for the object store', for: ALL },
   {
     name: 'erofs-utils',

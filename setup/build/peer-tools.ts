@@ -11,7 +11,7 @@ import { cached } from './cache.ts';
 import { type Argv, run } from './drivers/run.ts';
 
 /** Static but for libc, which every Debian from bookworm on has. Name and release of each. */
-const TOOLS = { cosign: '2.5', oras: '1.2' } as const;
+const TOOLS = { cosign: '2.5', 'docker-registry': '2.8', oras: '1.2' } as const;
 
 /** The path of each program. */
 export type PeerTools = Readonly<Record<keyof typeof TOOLS, string>>;
@@ -35,7 +35,12 @@ export async function peerTools(context: PeerToolsContext): Promise<PeerTools> {
     await rm(join(dir, 'apt'), { recursive: true });
   });
   const bin = join(entry, 'usr/bin');
-  return { cosign: join(bin, 'cosign'), oras: join(bin, 'oras') };
+  return {
+    cosign: join(bin, 'cosign'),
+    // Unpacked, not installed: the package would start it, for everybody to reach.
+    'docker-registry': join(bin, 'docker-registry'),
+    oras: join(bin, 'oras'),
+  };
 }
 
 /** Packages in `dir`, whose apt has lists and a cache of its own; proxies and keys are the host's. */
