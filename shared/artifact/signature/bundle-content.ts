@@ -14,9 +14,9 @@ import type { SignedContent } from './content.ts';
 
 /** The largest bundle that is read. */
 export const BUNDLE_LIMIT_BYTES = 512 * 1024;
-export const INTOTO = 'application/vnd.in-toto+json';
+const INTOTO = 'application/vnd.in-toto+json';
 /** Says "I release this", as opposed to attestations about it by the same signer. */
-export const PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
+const PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
 
 const Statement = z.object({
   _type: z.enum(['https://in-toto.io/Statement/v1', 'https://in-toto.io/Statement/v0.1']),

@@ -1,13 +1,10 @@
-// The sigstore bundle v0.3, attached to a manifest as a referrer: found, and written. A P-256 key signs
-// the manifest's bytes (messageSignature); an Ed25519 key signs an in-toto statement about them
-// (DSSE), because not all of sigstore's clients know Ed25519 message signatures. What a bundle proves
-// is bundle-content.ts's.
+// The sigstore bundle v0.3, attached to a manifest as a referrer: found, and written as cosign's
+// sign-blob writes it over the manifest's bytes. What a bundle proves is bundle-content.ts's.
 
 import {
   BUNDLE_V03_MEDIA_TYPE,
   type Bundle,
   bundleToJSON,
-  toDSSEBundle,
   toMessageSignatureBundle,
 } from '@sigstore/bundle';
 import { hexOf, sha256 } from '../../digest.ts';
@@ -20,13 +17,7 @@ import {
   type ManifestContent,
   readBlob,
 } from '../oci/source.ts';
-import {
-  BUNDLE_LIMIT_BYTES,
-  claimedByBundle,
-  INTOTO,
-  PREDICATE,
-  parseBundle,
-} from './bundle-content.ts';
+import { BUNDLE_LIMIT_BYTES, claimedByBundle, parseBundle } from './bundle-content.ts';
 import { contentOf } from './content.ts';
 import type { Evidence } from './evidence.ts';
 import type { SigningKey } from './keys.ts';
@@ -60,8 +51,11 @@ export async function writeBundle(
 ): Promise<void> {
   for await (const evidence of readBundles(target, signed, []))
     if (evidence.refute(key.public) === null) return;
-  const bundle =
-    key.public.kind === 'p256' ? messageBundle(signed, key) : statementBundle(signed, key);
+  const bundle = toMessageSignatureBundle({
+    digest: Buffer.from(hexOf(signed.digest), 'hex'),
+    signature: Buffer.from(key.sign(signed.bytes)),
+    keyHint: key.public.hint,
+  });
   const content = Buffer.from(JSON.stringify(bundleToJSON(bundle)));
   const config = { mediaType: MEDIA.empty, digest: sha256(EMPTY), size: EMPTY.length };
   const layer = { mediaType: BUNDLE_V03_MEDIA_TYPE, digest: sha256(content), size: content.length };
@@ -76,51 +70,11 @@ export async function writeBundle(
       digest: signed.digest,
       size: signed.bytes.length,
     },
-    annotations: contentAnnotations(bundle),
+    annotations: { 'dev.sigstore.bundle.content': 'message-signature' },
   };
   await target.putBlob(config, () => once(EMPTY));
   await target.putBlob(layer, () => once(content));
   await target.putManifest(Buffer.from(JSON.stringify(manifest)), MEDIA.manifest);
-}
-
-function messageBundle(signed: ManifestContent, key: SigningKey): Bundle {
-  return toMessageSignatureBundle({
-    digest: Buffer.from(hexOf(signed.digest), 'hex'),
-    signature: Buffer.from(key.sign(signed.bytes)),
-    keyHint: key.public.hint,
-  });
-}
-
-function statementBundle(signed: ManifestContent, key: SigningKey): Bundle {
-  const statement = {
-    _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ digest: { sha256: hexOf(signed.digest) } }],
-    predicateType: PREDICATE,
-    predicate: {},
-  };
-  const payload = Buffer.from(JSON.stringify(statement));
-  const signature = Buffer.from(key.sign(preAuthEncoding(INTOTO, payload)));
-  return toDSSEBundle({
-    artifact: payload,
-    artifactType: INTOTO,
-    signature,
-    keyHint: key.public.hint,
-  });
-}
-
-/** DSSE protocol, "Signature definition": what the key really signs. */
-function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
-  const head = `DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `;
-  return Buffer.concat([Buffer.from(head), payload]);
-}
-
-function contentAnnotations(bundle: Bundle): Record<string, string> {
-  return bundle.content.$case === 'messageSignature'
-    ? { 'dev.sigstore.bundle.content': 'message-signature' }
-    : {
-        'dev.sigstore.bundle.content': 'dsse-envelope',
-        'dev.sigstore.bundle.predicateType': PREDICATE,
-      };
 }
 
 async function bundlesOf(source: ArtifactSource, referrer: Descriptor): Promise<Bundle[]> {
