@@ -14,6 +14,7 @@ import type { Enrolled } from './identity/ensure-enrolled.ts';
 import { readEnvelope } from './link/desired.ts';
 import { type DaemonLink, openLink } from './link/link.ts';
 import { reportQueue } from './link/queue.ts';
+import { conditionOf } from './reconcile/conditions.ts';
 import { type LoopStatus, reconcileLoop } from './reconcile/loop.ts';
 import type { ReconcilePorts } from './reconcile/ports.ts';
 import { runProbe } from './reconcile/probes.ts';
@@ -27,7 +28,7 @@ import { STATUS_SOCKET, serveStatus } from './report/status-socket.ts';
 import { runAll } from './run-all.ts';
 import { collectLogsTask } from './tasks/collect-logs.ts';
 import { taskLoop } from './tasks/loop.ts';
-import { finishReboot, rebootTask } from './tasks/reboot.ts';
+import { rebootTask } from './tasks/reboot.ts';
 import { runProbeTask } from './tasks/run-probe.ts';
 
 /** What was booted, as the hand-over says. */
@@ -71,10 +72,9 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
   const { instance } = deps.enrolled.credentials.identity;
   const bootId = await host.bootId();
   const state = await openState({ stateDir, runDir });
-  const { journal, conditions: own } = await journalOrAnew(join(stateDir, 'journal'), clock);
-  for (const { code, text, hint } of own) log.warn(text, { BILLET_CODE: code, BILLET_HINT: hint });
+  const { journal, damage: lost } = await journalOrAnew(join(runDir, 'journal'));
   const queue = reportQueue(join(stateDir, 'reports'));
-  await finishReboot({ stateDir, bootId }, queue);
+  const damage = () => [...lost, ...state.damage, ...queue.damage, ...link.damage];
 
   let confirmed: number | null = null;
   let stopping = false;
@@ -94,7 +94,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
         vitals: await host.vitals(),
         status: loop.status,
         systemImage: booted?.systemImage ?? null,
-        conditions: [...deps.conditions(), ...own],
+        conditions: [...deps.conditions(), ...damage().map(conditionOf)],
         stopping,
       }),
     onReply,
@@ -106,6 +106,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
     },
     onTasks: () => tasks.wake(),
   });
+  for (const each of damage()) log.fail(each);
   const ports = await deps.openPorts({ state, link });
   const attached = services({
     modules: ports.modules,
@@ -148,6 +149,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
     clock,
     client: () => link.session().client,
     queue,
+    bootId,
     kinds: [
       rebootTask({ exec, stateDir, bootId }),
       collectLogsTask({ exec }),
@@ -181,7 +183,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
     bootId,
     stopping,
     ...loop.status,
-    conditions: [...deps.conditions(), ...own, ...loop.status.conditions],
+    conditions: [...deps.conditions(), ...damage().map(conditionOf), ...loop.status.conditions],
     confirmed,
     link: link.state(),
   });

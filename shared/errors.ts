@@ -40,6 +40,12 @@ export const CODES = {
     retry: false,
     meaning: 'a node certificate that was revoked',
   },
+  CLAIM_DENIED: {
+    status: 403,
+    retry: false,
+    meaning: 'an operator denied the claim of this machine',
+  },
+  CLAIM_UNKNOWN: { status: 404, retry: false, meaning: 'no such claim, or it has run out' },
   COMMAND_FAILED: {
     status: 500,
     retry: true,
@@ -115,11 +121,7 @@ export const CODES = {
     retry: false,
     meaning: 'a path that has other methods',
   },
-  METADATA_FAILED: {
-    status: 502,
-    retry: true,
-    meaning: 'the metadata service of the cloud does not answer as its specification says',
-  },
+  METADATA_FAILED: { status: 502, retry: true, meaning: 'a cloud metadata service that fails' },
   MODULE_INVALID: { status: 422, retry: false, meaning: 'an image without valid module labels' },
   MOUNT_FAILED: { status: 500, retry: true, meaning: 'the kernel refused a mount' },
   NOT_FOUND: { status: 404, retry: false, meaning: 'no such record' },
@@ -162,7 +164,7 @@ export const CODES = {
     retry: true,
     meaning: 'the storage under the store failed or is full',
   },
-  STORE_FULL: { status: 507, retry: true, meaning: 'no space left for an object or image' },
+  STORE_FULL: { status: 507, retry: true, meaning: 'no space left: for an object or image, or in the store of the coordinator' },
   STORE_LIMIT: {
     status: 422,
     retry: false,

@@ -2,12 +2,13 @@
 // root. Records what failed for good, so that the next attempt takes another way.
 
 import { BilletError } from '#shared/errors.ts';
-import type { Desired } from '#shared/schema/desired.ts';
+import type { Desired, Envelope } from '#shared/schema/desired.ts';
 import type { Facts } from '#shared/schema/facts.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import type { NetworkUp } from '../drivers/network.ts';
 import { type DesiredDocument, readEnvelope } from '../link/desired.ts';
+import { rankFallbacks } from '../reconcile/verdict.ts';
 import type { Store } from '../store/store.ts';
 import { loadBootRecord, saveBootRecord } from './boot-record.ts';
 import { chooseGeneration, inHistory, withRejected, withTrial } from './policy.ts';
@@ -41,22 +42,32 @@ export async function attemptBoot(
   const { document, instance } = request;
   const { state } = ports.paths;
   const desired = readEnvelope(document.reply.envelope, instance);
-  let record = inHistory(await loadBootRecord(state), desired.history);
-  const goodEnvelope = document.reply.good ?? record.good?.envelope ?? null;
-  const good = goodEnvelope === null ? null : readEnvelope(goodEnvelope, instance);
+  const loaded = await loadBootRecord(state);
+  for (const each of loaded.damage) ports.log.failure('desired', each);
+  let record = inHistory(loaded.record, desired.history);
+  const known = (envelope: Envelope | null | undefined) => {
+    const each = envelope ? readEnvelope(envelope, instance) : null;
+    return each?.history === desired.history ? each : null;
+  };
+  const own = known(record.good?.envelope);
+  const coordinator = known(document.reply.good);
+  const good = rankFallbacks({ here: own, coordinator, passed: null })[0] ?? null;
   const choice = chooseGeneration({ desired, rejected: document.reply.rejected, good, record });
   if (choice.rejects !== null) record = withRejected(record, choice.rejects);
-  await saveBootRecord(state, record);
   try {
     const chosen = choice.desired;
     const kernelRelease = request.facts.kernelRelease;
     const system = await mountSystem(
       ports,
-      { ...request, desired: chosen, good, record, kernelRelease },
+      // Only what was good here is exempt from the floors: a coordinator may not name exceptions.
+      { ...request, desired: chosen, good: own, record, kernelRelease },
       signal,
     );
     await makeRoot(ports, request, chosen, system, signal);
-    await saveBootRecord(state, withTrial(record, chosen.generation));
+    // Durable before the boot counts: one that never comes up has to be seen by the next.
+    const counted = withTrial(record, chosen.generation);
+    if (JSON.stringify(counted) !== JSON.stringify(loaded.record))
+      await saveBootRecord(state, counted);
     return { desired: chosen, system };
   } catch (error) {
     await unmountBelow(ports);

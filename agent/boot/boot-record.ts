@@ -3,9 +3,9 @@
 
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BilletError } from '#shared/errors.ts';
+import type { BilletError } from '#shared/errors.ts';
 import { Envelope } from '#shared/schema/desired.ts';
-import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
+import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
 
 export const BootRecord = z.object({
   format: z.literal(1),
@@ -33,25 +33,41 @@ export const EMPTY_RECORD: BootRecord = {
   floors: {},
 };
 
-const FILE = 'boot-record.json';
+/** Two equal files: it alone knows the floors, and one bad sector is not to lower them. */
+const FILES = ['boot-record.json', 'boot-record.copy.json'] as const;
 
-/** The empty record when there is none. Throws CONFIG_INVALID on one that no agent wrote. */
-export async function loadBootRecord(stateDir: string): Promise<BootRecord> {
-  const path = join(stateDir, FILE);
-  const bytes = await readFileOrNull(path);
-  if (bytes === null) return EMPTY_RECORD;
-  try {
-    return BootRecord.parse(JSON.parse(bytes.toString('utf8')));
-  } catch (cause) {
-    throw new BilletError('CONFIG_INVALID', `${path} was not written by this agent`, {
-      hint: `remove ${path}: the node then forgets which generations failed on it`,
-      cause,
-    });
-  }
+export interface LoadedRecord {
+  readonly record: BootRecord;
+  /** STATE_CORRUPT, and what was lost by it; none when all is well. */
+  readonly damage: readonly BilletError[];
 }
 
+/**
+ * The empty record when there is none. A damaged file is made good from the other one; with both
+ * damaged the record starts empty, and the files are set aside.
+ */
+export async function loadBootRecord(stateDir: string): Promise<LoadedRecord> {
+  const found = await Promise.all(
+    FILES.map((file) => readChecked(join(stateDir, file), BootRecord)),
+  );
+  const whole = found.find((each) => each.kind === 'whole');
+  const record = whole?.value ?? EMPTY_RECORD;
+  const lost =
+    whole === undefined
+      ? 'which generations were good or rejected here, and the version floors, are forgotten'
+      : 'read from its copy, at most the last change is lost';
+  const damage = found.flatMap((each) =>
+    each.kind === 'damaged' ? [lostBy(each.damage, lost)] : [],
+  );
+  for (const [index, { kind }] of found.entries())
+    if (kind === 'damaged') await setAside(join(stateDir, FILES[index] ?? ''));
+  const same = (each: (typeof found)[number]) =>
+    each.kind === 'whole' && JSON.stringify(each.value) === JSON.stringify(record);
+  if (whole !== undefined && !found.every(same)) await saveBootRecord(stateDir, record);
+  return { record, damage };
+}
+
+/** Durable when it resolves. Throws STORE_FULL, STORE_FAILED. */
 export async function saveBootRecord(stateDir: string, record: BootRecord): Promise<void> {
-  await writeFileAtomic(join(stateDir, FILE), `${JSON.stringify(record, null, 2)}\n`, {
-    mode: 0o600,
-  });
+  for (const file of FILES) await writeChecked(join(stateDir, file), record);
 }

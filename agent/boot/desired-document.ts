@@ -1,7 +1,8 @@
 // The desired state of this boot: from the coordinator, else the one that an earlier boot kept.
 
 import { BilletError } from '#shared/errors.ts';
-import { type DesiredDocument, desiredFile } from '../link/desired.ts';
+import type { InstanceId } from '#shared/schema/ids.ts';
+import { assertNotOlder, type DesiredDocument, desiredFile } from '../link/desired.ts';
 import type { BootPorts, Uplink } from './ports.ts';
 import { withDeadline } from './stage.ts';
 
@@ -17,18 +18,21 @@ const ASK_MS = 20_000;
 /** Throws LINK_DOWN and the like when there is neither, and what the coordinator answers. */
 export async function desiredDocument(
   ports: BootPorts,
-  uplink: Uplink | null,
+  { uplink, instance }: { readonly uplink: Uplink | null; readonly instance: InstanceId },
   signal: AbortSignal,
 ): Promise<Found> {
   const file = desiredFile(ports.paths.state);
   const kept = await file.load();
+  for (const each of file.damage) ports.log.failure('desired', each);
   if (uplink === null && kept !== null) return offline(ports, kept);
   try {
     const ask = (deadline: AbortSignal) => fetchFrom(uplink, deadline);
     const document = await (kept === null
       ? ask(signal)
       : withDeadline(ports.clock, 'desired', ASK_MS, ask, signal));
-    await file.save(document);
+    assertNotOlder(document, kept, instance);
+    // A disk that is full does not keep a machine from booting what it has just been told.
+    await file.save(document).catch((error: unknown) => ports.log.failure('desired', error));
     ports.log.marker('desired', { etag: document.etag, offline: false });
     return { document, offline: false };
   } catch (error) {

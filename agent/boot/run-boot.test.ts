@@ -82,7 +82,7 @@ test('a boot passes its stages, and leaves a root with settings, data and a hand
   assert.deepEqual([handover.generation, handover.offline], [3, false]);
   assert.ok(handover.conditions.some(({ code }) => code === 'BOOT_UNVERIFIED'));
   assert.equal(await readHandover(ports.paths, crypto.randomUUID()), null);
-  const record = await loadBootRecord(ports.paths.state);
+  const { record } = await loadBootRecord(ports.paths.state);
   assert.deepEqual(record.trial, { generation: 3, boots: 1 });
   await machine.powerOff();
 
@@ -108,7 +108,7 @@ test('a generation that cannot run gives way to the good one, and is recorded as
   const handover = await runBoot(machine.ports, signal);
   assert.equal(handover.generation, 4);
   assert.deepEqual(failures(machine), ['mounted MERGE_CONFLICT']);
-  const { rejected } = await loadBootRecord(machine.ports.paths.state);
+  const { rejected } = (await loadBootRecord(machine.ports.paths.state)).record;
   assert.deepEqual(
     rejected.map(({ generation }) => generation),
     [5],

@@ -3,10 +3,11 @@
 
 import type { Facts } from '#shared/schema/facts.ts';
 import type { Condition, ModuleState } from '#shared/schema/heartbeat.ts';
-import type { Identity } from '#shared/schema/identity.ts';
+import type { Identity, SourceIdentity } from '#shared/schema/identity.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import type { NetworkUp } from '../drivers/network.ts';
 import { HANDOVER_FORMAT, type Handover, writeHandover } from '../handover.ts';
+import type { Discovered } from '../identity/discover.ts';
 import type { Enrolled } from '../identity/ensure-enrolled.ts';
 import { type AttemptRequest, attemptBoot, type Booted } from './attempt.ts';
 import type { DataDisk } from './data-disk.ts';
@@ -19,6 +20,8 @@ const DEADLINE_MS = {
   data: 120_000,
   identity: 60_000,
   enrolled: 60_000,
+  /** Of a claim: a person has to come. A day later the same claim goes on. */
+  claim: 24 * 3_600_000,
   desired: 60_000,
   system: 15 * 60_000,
 } as const;
@@ -31,14 +34,17 @@ export async function runBoot(ports: BootPorts, signal: AbortSignal): Promise<Ha
   const { log } = ports;
   log.marker('boot-start');
   const storing = stageStore(ports, signal);
-  const [network, { data, store }, identity, facts, policy] = await Promise.all([
-    stageNetwork(ports, storing, signal),
-    storing,
-    stageIdentity(ports, signal),
-    ports.facts(),
-    untilDone(ports, 'boot-start', DEADLINE_MS.identity, ports.trustPolicy, signal),
-  ]);
-  const enrolled = await stageEnrolled(ports, identity, facts, signal);
+  const networking = stageNetwork(ports, storing, signal);
+  const [network, { data, store }, { identity: source, cloud }, hostFacts, policy] =
+    await Promise.all([
+      networking,
+      storing,
+      stageIdentity(ports, networking, storing, signal),
+      ports.facts(),
+      untilDone(ports, 'boot-start', DEADLINE_MS.identity, ports.trustPolicy, signal),
+    ]);
+  const facts: Facts = cloud === undefined ? hostFacts : { ...hostFacts, cloud };
+  const { enrolled, identity } = await stageEnrolled(ports, source, facts, signal);
   const uplink = enrolled === null ? null : ports.openUplink(enrolled);
   try {
     const shared = { instance: identity.instance, policy, store, network, facts };
@@ -77,26 +83,35 @@ async function stageNetwork(
   }
 }
 
-/** Null: the coordinator is away, the certificate has run out, and there is something to boot from. */
+interface EnrolledStage {
+  /** Null: the coordinator is away, the certificate has run out, and there is something to boot from. */
+  readonly enrolled: Enrolled | null;
+  readonly identity: Identity;
+}
+
+/** Without a token a person may have to approve the machine first: that has no deadline of its own. */
 async function stageEnrolled(
   ports: BootPorts,
-  identity: Identity,
+  source: SourceIdentity,
   facts: Facts,
   signal: AbortSignal,
-): Promise<Enrolled | null> {
-  const enroll = async (deadline: AbortSignal): Promise<Enrolled | null> => {
+): Promise<EnrolledStage> {
+  const enroll = async (deadline: AbortSignal): Promise<EnrolledStage> => {
     try {
-      return await ports.ensureEnrolled(identity, facts, deadline);
+      const enrolled = await ports.ensureEnrolled(source, facts, deadline);
+      return { enrolled, identity: enrolled.credentials.identity };
     } catch (error) {
-      if (!isAway(error) || !(await hasKeptDesired(ports))) throw error;
+      const { instance } = source;
+      if (instance === undefined || !isAway(error) || !(await hasKeptDesired(ports))) throw error;
       ports.log.failure('enrolled', error);
-      return null;
+      return { enrolled: null, identity: { ...source, instance } };
     }
   };
-  const enrolled = await untilDone(ports, 'enrolled', DEADLINE_MS.enrolled, enroll, signal);
-  const how = enrolled?.how ?? 'offline';
-  ports.log.marker('enrolled', { instance: identity.instance, how });
-  return enrolled;
+  const deadlineMs = source.token === undefined ? DEADLINE_MS.claim : DEADLINE_MS.enrolled;
+  const stage = await untilDone(ports, 'enrolled', deadlineMs, enroll, signal);
+  const how = stage.enrolled?.how ?? 'offline';
+  ports.log.marker('enrolled', { instance: stage.identity.instance, how });
+  return stage;
 }
 
 /** Threads start and the disk is made while the network comes up. */
@@ -119,17 +134,33 @@ async function stageStore(ports: BootPorts, signal: AbortSignal) {
   );
 }
 
-async function stageIdentity(ports: BootPorts, signal: AbortSignal) {
-  const { identity, source } = await untilDone(
-    ports,
-    'identity',
-    DEADLINE_MS.identity,
-    ports.discoverIdentity,
-    signal,
-  );
-  ports.log.marker('identity', { instance: identity.instance, source });
-  return identity;
+/** A source that is silent does not stop a machine that knows from an earlier boot who it is. */
+async function stageIdentity(
+  ports: BootPorts,
+  networking: Promise<unknown>,
+  storing: Promise<unknown>,
+  signal: AbortSignal,
+): Promise<Discovered> {
+  const discover = async (deadline: AbortSignal): Promise<Discovered> => {
+    try {
+      const found = await ports.discoverIdentity(deadline, () => settled(networking));
+      await storing;
+      return { ...found, identity: await ports.recallInstance(found.identity) };
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      await storing;
+      const kept = await ports.keptIdentity();
+      if (kept === null) throw error;
+      return { identity: kept, source: 'kept' };
+    }
+  };
+  const found = await untilDone(ports, 'identity', DEADLINE_MS.identity, discover, signal);
+  const { identity, source } = found;
+  ports.log.marker('identity', { instance: identity.instance ?? 'none', source });
+  return found;
 }
+
+const settled = (work: Promise<unknown>): Promise<void> => work.then(() => undefined);
 
 /** Desired state is asked for again before each attempt: it may be what has to change. */
 async function untilBooted(
@@ -143,7 +174,7 @@ async function untilBooted(
       ports,
       'desired',
       DEADLINE_MS.desired,
-      (deadline) => desiredDocument(ports, uplink, deadline),
+      (deadline) => desiredDocument(ports, { uplink, instance: shared.instance }, deadline),
       signal,
     );
     const request = { ...shared, document, uplink: offline ? null : uplink };
@@ -176,6 +207,7 @@ async function handOver(ports: BootPorts, parts: HandoverParts): Promise<Handove
     format: HANDOVER_FORMAT,
     bootId: await ports.bootId(),
     identity,
+    ...(facts.cloud === undefined ? {} : { cloud: facts.cloud }),
     generation: desired.generation,
     systemImage: system.digest,
     modules: system.modules.map(

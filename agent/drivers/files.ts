@@ -1,7 +1,7 @@
 // Small files that survive a crash whole: the old content or the new, never a part of either.
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 export interface WriteOptions {
@@ -44,6 +44,21 @@ export async function writeFileAtomic(
     throw error;
   }
   await syncDirectory(dir);
+}
+
+/** Removes what a process that died in `writeFileAtomic` has left in a directory. None is fine. */
+export async function removeDrafts(dir: string): Promise<void> {
+  for (const name of await namesOrNone(dir))
+    if (/^\..+\.[0-9a-f]{12}$/.test(name)) await rm(join(dir, name), { force: true });
+}
+
+async function namesOrNone(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (ABSENT.has((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
 }
 
 /** Removes a file durably. One that is not there is fine. */

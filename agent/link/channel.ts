@@ -39,8 +39,10 @@ export function channel(deps: ChannelDeps): Channel {
   let socket: NodeSocket | null = null;
 
   async function live(signal: AbortSignal): Promise<void> {
-    const { coordinator, dispatcher } = deps.session();
-    socket = await openSocket({ coordinator, dispatcher, onNudge: deps.onNudge }, signal);
+    const session = deps.session();
+    const { coordinator } = session;
+    const wire = session.openWire();
+    socket = await openSocket({ coordinator, wire, clock, onNudge: deps.onNudge }, signal);
     deps.onState(null);
     try {
       const reason = await socket.closed;
@@ -61,7 +63,7 @@ export function channel(deps: ChannelDeps): Channel {
     async heartbeat(body, signal) {
       if (socket !== null)
         try {
-          return await socket.heartbeat(body);
+          return await socket.heartbeat(body, signal);
         } catch (error) {
           if (!isLost(error)) throw error;
         }

@@ -3,15 +3,17 @@
 
 import type { RouteClient } from '#shared/client/route-client.ts';
 import type { Clock } from '#shared/clock.ts';
+import type { InstanceId } from '#shared/schema/ids.ts';
 import { wakeable } from '../wakeable.ts';
-import { backoffMs } from './backoff.ts';
-import { type DesiredDocument, type DesiredFile, fetchDesired } from './desired.ts';
+import { backoffMs, retryAfterMs } from './backoff.ts';
+import { assertNotOlder, type DesiredDocument, type DesiredFile, fetchDesired } from './desired.ts';
 
 export interface DesiredLoopDeps {
   readonly clock: Clock;
   /** 0 to 1, as Math.random. */
   readonly random: () => number;
   readonly client: () => RouteClient;
+  readonly instance: InstanceId;
   readonly file: DesiredFile;
   readonly onChange: (document: DesiredDocument) => void;
   readonly onError: (error: unknown) => void;
@@ -34,13 +36,18 @@ const RETRY = { baseMs: 1_000, capMs: 60_000 };
 export async function desiredLoop(deps: DesiredLoopDeps): Promise<DesiredLoop> {
   const wait = wakeable(deps.clock);
   let document = await deps.file.load();
+  let saved = document;
 
   async function ask(signal: AbortSignal): Promise<void> {
     const next = await fetchDesired(deps.client(), document?.etag ?? null, signal);
-    if (next === null) return;
-    await deps.file.save(next);
-    document = next;
-    deps.onChange(next);
+    if (next !== null) {
+      assertNotOlder(next, document, deps.instance);
+      document = next;
+      deps.onChange(next);
+    }
+    // Acted upon even where it cannot be kept: it may be what makes room on the disk.
+    if (document !== null && document !== saved) await deps.file.save(document);
+    saved = document;
   }
 
   return {
@@ -60,7 +67,8 @@ export async function desiredLoop(deps: DesiredLoopDeps): Promise<DesiredLoop> {
         } catch (error) {
           signal.throwIfAborted();
           deps.onError(error);
-          await deps.clock.sleep(backoffMs(attempt++, deps.random(), RETRY), signal);
+          const waitMs = Math.max(backoffMs(attempt++, deps.random(), RETRY), retryAfterMs(error));
+          await deps.clock.sleep(waitMs, signal);
         }
     },
   };

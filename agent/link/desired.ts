@@ -8,8 +8,7 @@ import { BilletError } from '#shared/errors.ts';
 import { getDesired } from '#shared/routes/node.ts';
 import { Desired, type Envelope } from '#shared/schema/desired.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
-import { writeFileAtomic } from '../drivers/files.ts';
-import { textOrNull } from '../identity/source-file.ts';
+import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
 
 /** As it came: what is kept on disk and handed over through switch_root. */
 export const DesiredDocument = z.object({ etag: z.string(), reply: getDesired.reply });
@@ -27,12 +26,16 @@ export async function fetchDesired(
 ): Promise<DesiredDocument | null> {
   const reply = await client.call(getDesired, {
     query: { wait: waitSeconds },
-    ...(etag === null ? {} : { etag }),
+    ...(etag ? { etag } : {}),
     timeoutMs: (waitSeconds + 30) * 1000,
     signal,
   });
-  return reply === null ? null : { etag: reply.etag ?? '', reply: reply.body };
+  return reply === null ? null : { etag: usableEtag(reply.etag), reply: reply.body };
 }
+
+/** RFC 9110 §8.8.3, printable; '' for anything else: it would have to be sent back in a header. */
+const usableEtag = (etag: string | null): string =>
+  etag !== null && /^(?:W\/)?"[\x21\x23-\x7e]{0,250}"$/.test(etag) ? etag : '';
 
 /** The payload of an envelope. Throws BODY_INVALID when it is not a desired state of `instance`. */
 export function readEnvelope(envelope: Envelope, instance: InstanceId): Desired {
@@ -48,25 +51,63 @@ export function readEnvelope(envelope: Envelope, instance: InstanceId): Desired 
 }
 
 export interface DesiredFile {
+  /** What lies there. A damaged file is set aside and counts as none: the coordinator has it. */
   load(): Promise<DesiredDocument | null>;
-  /** Writes only what differs from what lies there. */
+  /** Durable when it resolves. Writes only what differs. Throws STORE_FULL, STORE_FAILED. */
   save(document: DesiredDocument): Promise<void>;
+  /** STATE_CORRUPT, once a damaged file was found. */
+  readonly damage: readonly BilletError[];
 }
 
-/** `desired.json` in `dir`. A file that cannot be read counts as none: the coordinator has it. */
+/** `desired.json` in `dir`. */
 export function desiredFile(dir: string): DesiredFile {
   const path = join(dir, 'desired.json');
+  const damage: BilletError[] = [];
   return {
+    damage,
     async load() {
-      const text = await textOrNull(path);
-      return text === null ? null : (DesiredDocument.safeParse(jsonOf(text)).data ?? null);
+      const found = await readChecked(path, DesiredDocument);
+      if (found.kind === 'whole') return found.value;
+      if (found.kind === 'damaged') {
+        await setAside(path);
+        const lost = 'the node does nothing new until the coordinator answers';
+        damage.push(lostBy(found.damage, lost));
+      }
+      return null;
     },
     async save(document) {
-      const text = JSON.stringify(document);
-      if ((await textOrNull(path)) !== text) await writeFileAtomic(path, text, { mode: 0o600 });
+      const found = await readChecked(path, DesiredDocument);
+      const same = found.kind === 'whole' && sameJson(found.value, document);
+      if (!same) await writeChecked(path, document);
     },
   };
 }
+
+/**
+ * Throws DESIRED_OLDER when `next` comes before what is here: numbers only grow within one history,
+ * so this is a coordinator that has yet to catch up with itself.
+ */
+export function assertNotOlder(
+  next: DesiredDocument,
+  here: DesiredDocument | null,
+  instance: InstanceId,
+): void {
+  if (here === null) return;
+  const [newer, known] = [next, here].map(({ reply }) => readEnvelope(reply.envelope, instance));
+  if (newer?.history !== known?.history || !newer || !known) return;
+  if (newer.generation >= known.generation) return;
+  throw new BilletError(
+    'DESIRED_OLDER',
+    `the coordinator answers with generation ${newer.generation}, this node has had ${known.generation}`,
+    {
+      hint: `if its store was restored from a backup: change the node until its generation is over ${known.generation}`,
+      details: { answered: newer.generation, known: known.generation },
+    },
+  );
+}
+
+const sameJson = (one: unknown, other: unknown): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
 
 function jsonOf(text: string): unknown {
   try {

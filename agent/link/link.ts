@@ -3,11 +3,14 @@
 
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '#shared/clock.ts';
+import { BilletError } from '#shared/errors.ts';
 import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
 import type { Host } from '../drivers/host.ts';
 import type { Log } from '../drivers/journal.ts';
-import { type Enrolled, renew } from '../identity/ensure-enrolled.ts';
-import { keepRenewed } from '../identity/renewal.ts';
+import type { Enrolled } from '../identity/ensure-enrolled.ts';
+import { EXPIRED_SPREAD_MS, ROTATED_SPREAD_MS, renewal } from '../identity/renewal.ts';
+import { renew } from '../identity/survivor.ts';
+import { isOutdated } from '../identity/trust.ts';
 import { pulse } from '../report/pulse.ts';
 import { channel } from './channel.ts';
 import { desiredFile } from './desired.ts';
@@ -38,6 +41,8 @@ export interface LinkState {
 
 export interface DaemonLink {
   readonly desired: DesiredLoop;
+  /** STATE_CORRUPT, when the desired state on disk was damaged. */
+  readonly damage: readonly BilletError[];
   session(): Session;
   state(): LinkState;
   /** A heartbeat now. */
@@ -55,6 +60,8 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
   let session = sessionOf();
   let lastReplyAt: number | null = null;
   let problem: string | null = null;
+  /** Not a problem of the link while requests are answered. */
+  let channelProblem: string | null = null;
 
   function sessionOf(): Session {
     const { identity, ca, certificate } = credentials;
@@ -66,6 +73,9 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
   }
 
   const say = (error: unknown): void => {
+    // The coordinator's clock decides: this machine's may be behind.
+    if (error instanceof BilletError && error.code === 'CERTIFICATE_EXPIRED')
+      renewing.demand(EXPIRED_SPREAD_MS);
     const text = error instanceof Error ? error.message : String(error);
     // Once for each new reason: an outage of a day is not a journal full of it.
     if (text !== problem) log.fail(error);
@@ -79,15 +89,19 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     onNudge: (what) => (what === 'desired' ? desired.wake() : deps.onTasks()),
     onState: (reason) => {
       if (reason === null) log.info('the channel is open');
-      else say(new Error(`the channel: ${reason}`));
+      else if (reason !== channelProblem)
+        log.info(`the channel: ${reason}; heartbeats go over HTTP`);
+      channelProblem = reason;
     },
   });
 
+  const file = desiredFile(stateDir);
   const desired = await desiredLoop({
     clock,
     random,
     client: () => session.client,
-    file: desiredFile(stateDir),
+    instance: credentials.identity.instance,
+    file,
     onChange: deps.onDesired,
     onError: say,
   });
@@ -104,6 +118,7 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
       lastReplyAt = clock.now();
       problem = null;
       desired.compare(reply.desired);
+      if (isOutdated(credentials, reply.trusted)) renewing.demand(ROTATED_SPREAD_MS);
       deps.onReply(reply);
     },
   });
@@ -120,33 +135,32 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     return credentials;
   }
 
+  const renewing = renewal({
+    clock,
+    random,
+    current: () => credentials,
+    renew: renewCertificate,
+    onFailure: (error) => say(error),
+  });
+
   return {
     desired,
+    damage: file.damage,
     session: () => session,
     state: () => ({
       connected: socket.connected,
       lastReplyAt: lastReplyAt === null ? null : new Date(lastReplyAt).toISOString(),
-      problem,
+      problem: problem ?? channelProblem,
       certificateNotAfter: notAfterOf(credentials.certificate),
     }),
     pulse: beat.wake,
 
     async run(signal) {
-      const renewal = keepRenewed(
-        {
-          clock,
-          random,
-          current: () => credentials,
-          renew: renewCertificate,
-          onFailure: (error) => say(error),
-        },
-        signal,
-      );
       return await Promise.race([
         socket.run(signal),
         desired.run(signal),
         beat.run(signal),
-        renewal,
+        renewing.run(signal),
       ]);
     },
 

@@ -7,8 +7,9 @@ import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { TaskId } from '#shared/schema/ids.ts';
 import { TaskOutcome } from '#shared/schema/task.ts';
-import { writeFileAtomic } from '../drivers/files.ts';
-import { namesIn, textOrNull } from '../identity/source-file.ts';
+import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
+import { removeDrafts } from '../drivers/files.ts';
+import { namesIn } from '../identity/source-file.ts';
 
 export const TaskReport = z.object({
   id: TaskId,
@@ -17,14 +18,23 @@ export const TaskReport = z.object({
 });
 export type TaskReport = z.infer<typeof TaskReport>;
 
+export interface Flushed {
+  readonly sent: number;
+  readonly dropped: number;
+  /** Still waiting. */
+  readonly left: number;
+}
+
 export interface ReportQueue {
   /** Durable when it resolves. A second report of one task and epoch replaces the first. */
   add(report: TaskReport): Promise<void>;
   /**
-   * Sends what waits, oldest epoch of a task first. A report that the coordinator refuses for good
+   * Sends what waits, oldest epoch first. A report that the coordinator refuses for good
    * (lease lost, task gone) is dropped; at the first error that may pass, the rest stays.
    */
-  flush(send: (report: TaskReport) => Promise<void>): Promise<{ sent: number; dropped: number }>;
+  flush(send: (report: TaskReport) => Promise<void>): Promise<Flushed>;
+  /** STATE_CORRUPT for reports that were found damaged, and set aside, since the start. */
+  readonly damage: readonly BilletError[];
 }
 
 const SUFFIX = '.json';
@@ -32,30 +42,40 @@ const SUFFIX = '.json';
 /** `dir` is created with the first report. */
 export function reportQueue(dir: string): ReportQueue {
   const pathOf = ({ id, epoch }: TaskReport) => join(dir, `${id}.${epoch}${SUFFIX}`);
+  const damage: BilletError[] = [];
 
-  async function* waiting(): AsyncGenerator<{ path: string; report: TaskReport | null }> {
-    for (const name of await namesIn(dir)) {
-      if (!name.endsWith(SUFFIX)) continue;
+  async function waiting(): Promise<{ path: string; report: TaskReport }[]> {
+    const found: { path: string; report: TaskReport }[] = [];
+    for (const name of (await namesIn(dir)).filter((each) => each.endsWith(SUFFIX))) {
       const path = join(dir, name);
-      yield { path, report: parse(await textOrNull(path)) };
+      const read = await readChecked(path, TaskReport);
+      if (read.kind === 'whole') found.push({ path, report: read.value });
+      if (read.kind !== 'damaged') continue;
+      await setAside(path);
+      damage.push(lostBy(read.damage, 'the result of a task is lost, its lease runs out'));
     }
+    return found.sort((a, b) => a.report.epoch - b.report.epoch);
   }
 
   return {
+    damage,
+
     async add(report) {
       await mkdir(dir, { recursive: true, mode: 0o700 });
-      await writeFileAtomic(pathOf(report), JSON.stringify(report), { mode: 0o600 });
+      await removeDrafts(dir);
+      await writeChecked(pathOf(report), report);
     },
 
     async flush(send) {
       const counts = { sent: 0, dropped: 0 };
-      for await (const { path, report } of waiting()) {
-        const outcome = report === null ? 'dropped' : await attempt(send, report);
-        if (outcome === 'later') return counts;
+      const reports = await waiting();
+      for (const [index, { path, report }] of reports.entries()) {
+        const outcome = await attempt(send, report);
+        if (outcome === 'later') return { ...counts, left: reports.length - index };
         counts[outcome] += 1;
         await rm(path, { force: true });
       }
-      return counts;
+      return { ...counts, left: 0 };
     },
   };
 }
@@ -75,14 +95,3 @@ async function attempt(
 
 /** Answers that no later attempt changes. */
 const REFUSED = new Set(['LEASE_LOST', 'NOT_FOUND', 'CONFLICT', 'BODY_INVALID', 'BODY_TOO_LARGE']);
-
-/** Null for a file that this agent did not write whole: writes are atomic, so it never will be. */
-function parse(text: string | null): TaskReport | null {
-  if (text === null) return null;
-  try {
-    return TaskReport.safeParse(JSON.parse(text)).data ?? null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}

@@ -1,18 +1,20 @@
-// Acts; never decides. One step at a time, each journaled before it runs, so that a crash resumes.
+// Acts; never decides. One step at a time; one that a crash could leave half done is journaled before
+// it runs, so that the next plan clears it away.
 
 import { BilletError } from '#shared/errors.ts';
+import { diskError } from '../store/disk-error.ts';
 import type { Journal } from './journal.ts';
 import { nodeSettings, settingsKey } from './plan.ts';
 import type { ReconcilePorts } from './ports.ts';
 import type { Services } from './services.ts';
 import type { StateFiles } from './state.ts';
-import type { Step } from './steps.ts';
+import { describe, type Step, unsettles } from './steps.ts';
 
 export interface ApplyDeps {
   readonly ports: Pick<ReconcilePorts, 'modules' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, 'begin' | 'done'>;
   /** After each step that worked. */
   readonly onDone: (step: Step) => void;
 }
@@ -22,26 +24,30 @@ export interface FailedStep {
   readonly error: BilletError;
 }
 
-/** Stops at the first step that fails, and returns it; null when all are done. */
+/**
+ * Stops at the first step that fails, and returns it; null when all are done. Throws STORE_FULL and
+ * STORE_FAILED when the end of a step cannot be written.
+ */
 export async function apply(
-  generation: number,
   steps: readonly Step[],
   deps: ApplyDeps,
   signal: AbortSignal,
 ): Promise<FailedStep | null> {
   for (const step of steps) {
     signal.throwIfAborted();
-    await deps.journal.begin(generation, step);
+    const name = unsettles(step);
     try {
+      if (name !== null) await deps.journal.begin(name);
       await run(step, deps, signal);
     } catch (error) {
-      // A stop in the middle of a step leaves it open: the next start clears it away.
+      // A stop in the middle of a step leaves it unfinished, and so does an error.
       signal.throwIfAborted();
-      const failure = asBilletError(error);
-      await deps.journal.failed(failure.code);
+      const failure = asBilletError(error, step);
+      // But with a probe that fails, all of the service is in its place.
+      if (name !== null && failure.code === 'PROBE_FAILED') await deps.journal.done(name);
       return { step, error: failure };
     }
-    await deps.journal.done();
+    if (name !== null) await deps.journal.done(name);
     deps.onDone(step);
   }
   return null;
@@ -93,11 +99,14 @@ async function writeSettings(
   { ports, state }: ApplyDeps,
   signal: AbortSignal,
 ): Promise<void> {
+  // Half of it may be written when this fails: then none of it counts as written.
+  await state.updateRun({ settings: null });
   await ports.settings.apply(settings, signal);
   await state.updateRun({ settings: settingsKey(nodeSettings(settings)) });
 }
 
-function asBilletError(error: unknown): BilletError {
+function asBilletError(cause: unknown, step: Step): BilletError {
+  const error = diskError(cause, describe(step));
   if (error instanceof BilletError) return error;
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new BilletError('INTERNAL', message, {

@@ -1,20 +1,24 @@
 // One pass of reconciling: choose the generation, observe, plan, apply, probe, judge. Keeps no time
 // and repeats nothing; the loop does.
 
-import { BilletError } from '#shared/errors.ts';
+import { BilletError, type Code } from '#shared/errors.ts';
 import type { Desired, Envelope } from '#shared/schema/desired.ts';
 import type { Condition, Verdict } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import type { ModuleLabel } from '#shared/schema/module.ts';
 import { type DesiredDocument, readEnvelope } from '../link/desired.ts';
-import { type ApplyDeps, apply } from './apply.ts';
+import { type ApplyDeps, apply, type FailedStep } from './apply.ts';
+import { conditionOf, nodeConditions } from './conditions.ts';
+import type { Journal } from './journal.ts';
 import { type ObserveDeps, observe } from './observe.ts';
-import { nodeSettings, plan, sameSystem, settingsKey, systemSetOf } from './plan.ts';
+import { plan, sameSystem, systemSetOf } from './plan.ts';
 import { raiseFloors } from './state.ts';
 import type { Step } from './steps.ts';
 import { chooseGeneration, judge, rankFallbacks } from './verdict.ts';
+import type { AttachedService, Wanted } from './world.ts';
 
 export interface CycleDeps extends ObserveDeps, ApplyDeps {
+  readonly journal: Pick<Journal, 'unfinished' | 'begin' | 'done'>;
   readonly instance: InstanceId;
   /** The generation that was booted; 0 without one. */
   readonly bootedGeneration: number;
@@ -28,6 +32,8 @@ export interface CycleInput {
   readonly confirmed: number | null;
   /** The generation whose probes have passed since this agent started. */
   readonly probed: number | null;
+  /** The store was not swept in this life of the agent, or a pull has failed since. */
+  readonly sweep: boolean;
 }
 
 export interface CycleResult {
@@ -38,7 +44,16 @@ export interface CycleResult {
   /** Null when the generation runs as wanted. */
   readonly failure: BilletError | null;
   readonly verdict: Verdict | null;
+  /** As they are after the steps. */
+  readonly services: readonly AttachedService[];
   readonly conditions: readonly Condition[];
+}
+
+interface Choice {
+  readonly chosen: Candidate;
+  /** To go back to, best first. */
+  readonly others: readonly Candidate[];
+  readonly leave: boolean;
 }
 
 interface Candidate {
@@ -49,12 +64,13 @@ interface Candidate {
 
 /** What would be done now. Changes nothing. */
 export async function planNow(
-  input: Pick<CycleInput, 'document'>,
+  input: Pick<CycleInput, 'document' | 'sweep'>,
   deps: CycleDeps,
   signal: AbortSignal,
 ): Promise<readonly Step[]> {
-  const { chosen, others, leave } = choose(input.document, deps);
-  return plan(wantedOf(chosen, others, leave, deps), await observe(chosen.desired, deps, signal));
+  const choice = choose(input.document, deps);
+  const observed = await observe(choice.chosen.desired, deps, signal);
+  return plan(wantedOf(choice, input.sweep, deps), observed);
 }
 
 /**
@@ -67,33 +83,52 @@ export async function runCycle(
   signal: AbortSignal,
 ): Promise<CycleResult> {
   const { state } = deps;
-  await state.enterHistory(readEnvelope(input.document.reply.envelope, deps.instance).history);
-  const { chosen, others, leave } = choose(input.document, deps);
+  const { history } = readEnvelope(input.document.reply.envelope, deps.instance);
+  const unwritten = [await unlessDisk(state.enterHistory(history))];
+  const choice = choose(input.document, deps);
+  const { chosen, others } = choice;
   const { desired, generation } = chosen;
   const booted = deps.booted === null || sameSystem(systemSetOf(desired), deps.booted);
-  const steps = plan(wantedOf(chosen, others, leave, deps), await observe(desired, deps, signal));
-  const failed = await apply(generation, steps, deps, signal);
+  const before = await observe(desired, deps, signal);
+  const steps = plan(wantedOf(choice, input.sweep, deps), before);
+  const failed = await apply(steps, deps, signal);
   const probeError =
     failed === null && input.probed !== generation ? await probeAll(desired, deps, signal) : null;
   const failure = failed?.error ?? probeError;
-  const observed = await deps.services.observe(signal);
+  const services = steps.length === 0 ? before.services : await deps.services.observe(signal);
   const good = state.record.good?.generation === generation;
   const verdict = judge({
     generation,
     booted,
-    probes: failure === null ? 'passed' : condemns(failed?.step ?? null) ? 'failed' : 'pending',
+    probes: failure === null ? 'passed' : condemns(failed) ? 'failed' : 'pending',
     reason: failure?.message.slice(0, 1024) ?? '',
     confirmed: input.confirmed,
     good,
     fallback: others.length > 0,
   });
-  if (!good && verdict !== null) await remember(verdict, chosen, deps, signal);
-  const unhealthy = observed.filter(({ healthy }) => !healthy).map(({ module }) => module.name);
-  const conditions = conditionsOf(desired, leave, deps, unhealthy);
-  return { desired, booted, steps, failure, verdict, conditions };
+  if (!good && verdict !== null)
+    unwritten.push(await unlessDisk(remember(verdict, chosen, deps, signal)));
+  const conditions = [
+    ...nodeConditions(choice, deps, services),
+    ...unwritten.flatMap((each) => (each === null ? [] : conditionOf(each))),
+  ];
+  return { desired, booted, steps, failure, verdict, services, conditions };
 }
 
-function choose(document: DesiredDocument, deps: CycleDeps) {
+/** A disk that is full keeps nothing from being decided and done: it is said, and tried again. */
+async function unlessDisk(work: Promise<void>): Promise<BilletError | null> {
+  try {
+    await work;
+    return null;
+  } catch (error) {
+    if (error instanceof BilletError && DISK.has(error.code)) return error;
+    throw error;
+  }
+}
+
+const DISK: ReadonlySet<Code> = new Set<Code>(['STORE_FULL', 'STORE_FAILED']);
+
+function choose(document: DesiredDocument, deps: CycleDeps): Choice {
   const { record, run } = deps.state;
   const wanted = candidate(document.reply.envelope, deps.instance);
   const rejected = [
@@ -124,11 +159,10 @@ function candidate(envelope: Envelope, instance: InstanceId): Candidate {
 }
 
 function wantedOf(
-  chosen: Candidate,
-  others: readonly Candidate[],
-  leave: boolean,
+  { chosen, others, leave }: Choice,
+  sweep: boolean,
   { state, instance }: CycleDeps,
-) {
+): Wanted {
   const { good } = state.record;
   const own = good === null ? [] : readEnvelope(good.envelope, instance).modules;
   return {
@@ -136,12 +170,19 @@ function wantedOf(
     keep: [...own, ...(others[0]?.desired.modules ?? [])],
     settled: good?.generation === chosen.generation,
     leave,
+    sweep,
   };
 }
 
-/** Steps that only fetch and check stop nothing: their failure is no reason to go back. */
-function condemns(step: Step | null): boolean {
-  return step === null || step.kind === 'attach-service' || step.kind === 'reattach-service';
+/**
+ * Steps that only fetch and check stop nothing: their failure is no reason to go back, and neither
+ * is a disk that is full. A probe that failed (null) is.
+ */
+function condemns(failed: FailedStep | null): boolean {
+  if (failed === null) return true;
+  const { step, error } = failed;
+  const attaching = step.kind === 'attach-service' || step.kind === 'reattach-service';
+  return attaching && !DISK.has(error.code);
 }
 
 async function probeAll(
@@ -189,39 +230,4 @@ async function remember(
       return await state.updateRecord({ good: { generation, envelope }, trial: null, floors });
     }
   }
-}
-
-function conditionsOf(
-  desired: Desired,
-  leave: boolean,
-  { state, booted, bootedGeneration }: CycleDeps,
-  unhealthy: readonly string[],
-): Condition[] {
-  const { staged } = state.run;
-  const found: Condition[] = unhealthy.map((name) => ({
-    code: 'SERVICE_DOWN',
-    text: `services of module ${name} do not run`,
-    hint: `on the node: systemctl status 'billet-${name}-*'`,
-  }));
-  if (staged !== null && leave)
-    found.push({
-      code: 'GOING_BACK',
-      text: `generation ${bootedGeneration} was rejected: the machine restarts into ${staged.generation}`,
-      hint: 'the reason stands beside the rejected generation: billet instance show',
-    });
-  else if (staged !== null)
-    found.push({
-      code: 'REBOOT_PENDING',
-      text: `generation ${staged.generation} has another system, which the next boot takes up`,
-      hint: `billet task create reboot ${desired.instance}`,
-    });
-  const settings = nodeSettings(desired.settings);
-  const system = desired.modules.some(({ kind }) => kind === 'system');
-  if (booted === null && (system || settingsKey(settings) !== '{}'))
-    found.push({
-      code: 'SYSTEM_UNMANAGED',
-      text: 'this system was not booted by Billet: system modules and settings are left alone',
-      hint: 'boot it from a Billet boot image, or take them out of the node',
-    });
-  return found;
 }

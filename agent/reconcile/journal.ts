@@ -1,40 +1,34 @@
-// The record of steps: what began and what is done, durable before the step runs. Append only, one
-// line a record; a torn last line is what a crash leaves, anything else unreadable is an error.
+// Which services are in the middle of being attached or detached: written before the step begins, so
+// that a life that dies in it leaves a trace. It lies where what it tells of lies, on tmpfs: mounts,
+// units and run files go with the boot, and so does it. Append only, one line a record; a torn last
+// line is what a crash leaves, anything else unreadable is an error.
 //
-//   billet-journal 1
-//   <crc32 of the rest, 8 hex digits> {"seq":1,"event":"begin","generation":7,"step":{…}}
-//   <crc32> {"seq":1,"event":"done"}
+//   billet-journal 2
+//   <crc32 of the rest, 8 hex digits> {"event":"begin","name":"web"}
+//   <crc32> {"event":"done","name":"web"}
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { ModuleName } from '#shared/schema/module.ts';
 import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
-import { Step } from './steps.ts';
+import { diskError } from '../store/disk-error.ts';
 
-const HEADER = 'billet-journal 1';
-/** Past this, a journal without an open step starts anew. */
-const COMPACT_BYTES = 256 * 1024;
+const HEADER = 'billet-journal 2';
+/** Past this, the journal starts anew with what is unfinished. */
+const COMPACT_BYTES = 64 * 1024;
 
-const JournalRecord = z.discriminatedUnion('event', [
-  z.object({
-    event: z.literal('begin'),
-    seq: z.int().positive(),
-    generation: z.int().nonnegative(),
-    step: Step,
-  }),
-  z.object({ event: z.literal('done'), seq: z.int().positive() }),
-  z.object({ event: z.literal('failed'), seq: z.int().positive(), code: z.string() }),
-]);
+const JournalRecord = z.object({ event: z.enum(['begin', 'done']), name: ModuleName });
 export type JournalRecord = z.infer<typeof JournalRecord>;
 
 export interface Journal {
-  /** The step that had begun and has no end, as the file was opened. */
-  readonly openStep: Step | null;
-  /** Durable when it resolves. One step at a time. */
-  begin(generation: number, step: Step): Promise<void>;
-  done(): Promise<void>;
-  failed(code: string): Promise<void>;
+  /** Begun and not done, in this life or in one that died: what is there of it is not known. */
+  readonly unfinished: readonly ModuleName[];
+  /** On file when it resolves. Throws STORE_FULL or STORE_FAILED: then the step has not begun. */
+  begin(name: ModuleName): Promise<void>;
+  /** All of the step is in its place. Throws STORE_FULL or STORE_FAILED: then it counts as unfinished. */
+  done(name: ModuleName): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -45,58 +39,71 @@ export interface Journal {
 export async function openJournal(path: string): Promise<Journal> {
   const bytes = await readFileOrNull(path);
   const { records, validBytes } = bytes === null ? EMPTY : readJournal(bytes, path);
+  const unfinished = new Set<ModuleName>();
+  for (const record of records) follow(unfinished, record);
   // Also where the crash came before the header was whole.
-  if (bytes === null || bytes.length < validBytes) await writeHeader(path);
+  if (bytes === null || bytes.length < validBytes) await disk(() => writeAnew(path, unfinished));
   let file = await open(path, 'r+');
-  await file.truncate(validBytes);
-  await file.sync();
   let end = validBytes;
-  let seq = records.at(-1)?.seq ?? 0;
-  // What an earlier life left open is superseded by the next step that begins.
-  const openStep = openStepOf(records);
-  let pending: Step | null = null;
+  await disk(() => file.truncate(end));
 
   async function append(record: JournalRecord): Promise<void> {
-    const line = lineOf(record);
-    const { bytesWritten } = await file.write(line, end);
-    await file.datasync();
-    end += bytesWritten;
-  }
-
-  async function finish(record: JournalRecord): Promise<void> {
-    await append(record);
-    pending = null;
-    if (end > COMPACT_BYTES) await startAnew();
+    const line = Buffer.from(lineOf(record));
+    try {
+      for (let done = 0; done < line.length; )
+        done += (await file.write(line, done, line.length - done, end + done)).bytesWritten;
+      await file.datasync();
+    } catch (error) {
+      // What is there of it is no record. Shortening a file needs no space.
+      await file.truncate(end);
+      throw diskError(error, 'write the journal');
+    }
+    end += line.length;
+    follow(unfinished, record);
   }
 
   async function startAnew(): Promise<void> {
-    await writeHeader(path);
+    end = await disk(() => writeAnew(path, unfinished));
     const old: FileHandle = file;
     file = await open(path, 'r+');
     await old.close();
-    end = HEADER.length + 1;
   }
 
   return {
-    openStep,
-    async begin(generation, step) {
-      if (pending !== null)
-        throw new BilletError('INTERNAL', 'a step began before the one before it had ended', {
-          hint: 'report this with the output of `billet agent status --json`',
-        });
-      seq += 1;
-      await append({ event: 'begin', seq, generation, step });
-      pending = step;
+    get unfinished() {
+      return [...unfinished].sort();
     },
-    done: () => finish({ event: 'done', seq }),
-    failed: (code) => finish({ event: 'failed', seq, code }),
+    begin: (name) => append({ event: 'begin', name }),
+    async done(name) {
+      await append({ event: 'done', name });
+      if (end > COMPACT_BYTES) await startAnew();
+    },
     close: () => file.close(),
   };
 }
 
 const EMPTY = { records: [] as JournalRecord[], validBytes: HEADER.length + 1 };
 
-const writeHeader = (path: string) => writeFileAtomic(path, `${HEADER}\n`, { mode: 0o600 });
+function follow(unfinished: Set<ModuleName>, { event, name }: JournalRecord): void {
+  if (event === 'begin') unfinished.add(name);
+  else unfinished.delete(name);
+}
+
+/** Its length in bytes. */
+async function writeAnew(path: string, unfinished: Iterable<ModuleName>): Promise<number> {
+  const lines = [...unfinished].map((name) => lineOf({ event: 'begin', name }));
+  const text = [`${HEADER}\n`, ...lines].join('');
+  await writeFileAtomic(path, text, { mode: 0o600 });
+  return Buffer.byteLength(text);
+}
+
+async function disk<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw diskError(error, 'write the journal');
+  }
+}
 
 function lineOf(record: JournalRecord): string {
   const json = JSON.stringify(record);
@@ -119,9 +126,6 @@ export function readJournal(
   for (const [index, line] of lines.entries()) {
     if (index === 0) continue;
     const record = recordOf(line);
-    // A page that never reached the disk reads as zeros.
-    const unwritten = index === lines.length - 1 && torn === '' && line.includes('\0');
-    if (record === null && unwritten) break;
     if (record === null) throw corrupt(path, index + 1, 'its checksum or form is wrong');
     records.push(record);
     validBytes += line.length + 1;
@@ -136,14 +140,9 @@ function recordOf(line: string): JournalRecord | null {
   return JournalRecord.safeParse(JSON.parse(json)).data ?? null;
 }
 
-function openStepOf(records: readonly JournalRecord[]): Step | null {
-  const last = records.at(-1);
-  return last?.event === 'begin' ? last.step : null;
-}
-
 function corrupt(path: string, line: number, why: string): BilletError {
   return new BilletError('JOURNAL_CORRUPT', `${path} line ${line}: ${why}`, {
-    hint: `the disk may be failing; the file is set aside as ${path}.corrupt.<time>, and the node observed anew`,
+    hint: `it is kept as ${path}.damaged, and the node observed anew; of a service that was being attached, something may be left over until the next boot`,
     details: { path, line },
   });
 }

@@ -2,7 +2,7 @@
 // to; writes nothing of its own.
 
 import type { Clock } from '#shared/clock.ts';
-import { BilletError } from '#shared/errors.ts';
+import type { BilletError } from '#shared/errors.ts';
 import type {
   Condition,
   Heartbeat,
@@ -10,12 +10,13 @@ import type {
   Phase,
   Verdict,
 } from '#shared/schema/heartbeat.ts';
+import type { ModuleRef } from '#shared/schema/module.ts';
 import type { DesiredDocument } from '../link/desired.ts';
 import { wakeable } from '../wakeable.ts';
-import { apply } from './apply.ts';
+import { asBilletError, conditionOf } from './conditions.ts';
 import { type CycleDeps, type CycleResult, planNow, runCycle } from './cycle.ts';
-import { resume } from './resume.ts';
 import type { Step } from './steps.ts';
+import type { AttachedService } from './world.ts';
 
 export interface LoopDeps extends CycleDeps {
   readonly clock: Clock;
@@ -47,7 +48,7 @@ export interface ReconcileLoop {
   plan(signal: AbortSignal): Promise<readonly Step[]>;
   /** One cycle. Throws the signal's reason only. */
   once(signal: AbortSignal): Promise<void>;
-  /** Clears away what a crash left, and then runs until `signal` aborts; rejects with its reason. */
+  /** Runs until `signal` aborts, and then rejects with its reason. */
   run(signal: AbortSignal): Promise<never>;
 }
 
@@ -57,6 +58,8 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
   const { clock } = deps;
   const wait = wakeable(clock);
   let probed: number | null = null;
+  let swept = false;
+  let services: readonly AttachedService[] = [];
   let status: LoopStatus = {
     generation: deps.bootedGeneration,
     phase: 'bootstrapping',
@@ -72,20 +75,22 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
     if (document === null) return;
     try {
       const result = await runCycle(
-        { document, confirmed: deps.confirmed(), probed },
+        { document, confirmed: deps.confirmed(), probed, sweep: !swept },
         deps,
         signal,
       );
       if (result.failure === null) probed = result.desired.generation;
       else if (probed === result.desired.generation) probed = null;
-      await publish(after(result), result.desired.modules, signal);
+      swept = isSwept(result, swept);
+      services = result.services;
+      publish(after(result), result.desired.modules);
       // What changed may have made more to do (another generation to go back to, garbage): look
       // again now, not in 30 s. A pass without steps ends it, and so does a failure.
       const rejected = result.verdict?.verdict === 'rejected';
       if (rejected || (result.steps.length > 0 && result.failure === null)) wait.wake();
     } catch (error) {
       signal.throwIfAborted();
-      await publish(afterError(error), [], signal);
+      publish(afterError(asBilletError(error)), []);
     }
   }
 
@@ -100,17 +105,15 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
         failure === null ? 'ready' : status.phase === 'bootstrapping' ? status.phase : 'degraded',
       lastReconcile: { ...reconciled(outcome, steps.length), ...failureOf(failure) },
       verdicts: verdictsOf(verdict),
-      conditions: [...conditions, ...conditionOf(failure)],
+      conditions: [...conditions, ...(failure === null ? [] : [conditionOf(failure)])],
     };
   }
 
-  function afterError(error: unknown): Partial<LoopStatus> {
-    const known = error instanceof BilletError ? error : null;
-    const failure = known ?? defect(error);
+  function afterError(failure: BilletError): Partial<LoopStatus> {
     return {
       phase: status.phase === 'bootstrapping' ? status.phase : 'degraded',
       lastReconcile: { ...reconciled('failed', 0), ...failureOf(failure) },
-      conditions: conditionOf(failure),
+      conditions: [conditionOf(failure)],
       verdicts: verdictsOf(null),
     };
   }
@@ -129,27 +132,18 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
     steps,
   });
 
-  async function publish(
-    change: Partial<LoopStatus>,
-    wanted: CycleResult['desired']['modules'],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const attached = await deps.services.observe(signal);
-    const services = attached.map(({ module, healthy }): ModuleState => {
-      const { name, version, manifest, image } = module;
-      return { name, version, manifest, image, state: healthy ? 'attached' : 'failed' };
-    });
-    const missing = wanted
-      .filter(
-        ({ kind, name }) => kind === 'service' && !services.some((each) => each.name === name),
-      )
-      .map(({ name, version, manifest, image }): ModuleState => {
-        return { name, version, manifest, image, state: 'failed' };
-      });
+  function publish(change: Partial<LoopStatus>, wanted: CycleResult['desired']['modules']): void {
+    const names = new Set(services.map(({ module }) => module.name));
+    const missing = wanted.filter(({ kind, name }) => kind === 'service' && !names.has(name));
+    const modules = [
+      ...deps.merged,
+      ...services.map(({ module, healthy }) => stateOf(module, healthy ? 'attached' : 'failed')),
+      ...missing.map((module) => stateOf(module, 'failed')),
+    ];
     const staged = deps.state.run.staged?.generation ?? null;
-    const modules = [...deps.merged, ...services, ...missing];
+    const before = withoutTime(status);
     status = { ...status, ...change, modules, staged };
-    deps.onStatus(status);
+    if (withoutTime(status) !== before) deps.onStatus(status);
   }
 
   return {
@@ -159,11 +153,10 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
     wake: wait.wake,
     async plan(signal) {
       const document = deps.document();
-      return document === null ? [] : await planNow({ document }, deps, signal);
+      return document === null ? [] : await planNow({ document, sweep: !swept }, deps, signal);
     },
     once,
     async run(signal) {
-      await apply(0, resume(deps.journal.openStep), deps, signal);
       for (;;) {
         await once(signal);
         await wait.sleep(INTERVAL_MS, signal);
@@ -172,22 +165,23 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
   };
 }
 
+/** A pull that failed leaves files that nothing refers to. */
+function isSwept({ steps, failure }: CycleResult, before: boolean): boolean {
+  const kinds = new Set(steps.map(({ kind }) => kind));
+  if (failure === null) return before || kinds.has('collect-garbage');
+  return before && !kinds.has('pull-module') && !kinds.has('stage-system');
+}
+
+const stateOf = (
+  { name, version, manifest, image }: ModuleRef,
+  state: ModuleState['state'],
+): ModuleState => ({ name, version, manifest, image, state });
+
+/** When it was reconciled changes each time, and is news to nobody. */
+function withoutTime({ lastReconcile, ...rest }: LoopStatus): string {
+  const { at: _, ...outcome } = lastReconcile ?? { at: '' };
+  return JSON.stringify([rest, outcome]);
+}
+
 const failureOf = (failure: BilletError | null) =>
   failure === null ? {} : { code: failure.code, message: failure.message.slice(0, 1024) };
-
-const conditionOf = (failure: BilletError | null): Condition[] =>
-  failure === null
-    ? []
-    : [
-        {
-          code: failure.code,
-          text: failure.message.slice(0, 1024),
-          hint: failure.hint.slice(0, 1024),
-        },
-      ];
-
-const defect = (error: unknown) =>
-  new BilletError('INTERNAL', error instanceof Error ? error.message : String(error), {
-    hint: 'report this with the journal of billet-agent: journalctl -u billet-agent',
-    cause: error,
-  });

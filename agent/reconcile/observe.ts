@@ -1,6 +1,7 @@
 // Reads the node for the planner: what is in the store, attached, booted, staged. Changes nothing.
 
 import type { Desired } from '#shared/schema/desired.ts';
+import type { Journal } from './journal.ts';
 import type { ReconcilePorts } from './ports.ts';
 import type { Services } from './services.ts';
 import type { StateFiles } from './state.ts';
@@ -10,13 +11,14 @@ export interface ObserveDeps {
   readonly ports: Pick<ReconcilePorts, 'modules' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
+  readonly journal: Pick<Journal, 'unfinished'>;
   /** Null where the root is not a system image of Billet's. */
   readonly booted: Observed['booted'];
 }
 
 export async function observe(
   desired: Desired,
-  { ports, services, state, booted }: ObserveDeps,
+  { ports, services, state, journal, booted }: ObserveDeps,
   signal: AbortSignal,
 ): Promise<Observed> {
   const { staged, settings } = state.run;
@@ -25,6 +27,7 @@ export async function observe(
     held: await ports.modules.held(wanted, signal),
     stored: await ports.modules.stored(),
     services: await services.observe(signal),
+    unfinished: journal.unfinished,
     booted,
     staged,
     settings,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { sha256 } from '#shared/digest.ts';
+import { ModuleName } from '#shared/schema/module.ts';
 import { plan, settingsKey } from './plan.ts';
 import type { Step } from './steps.ts';
 import { desiredOf, testModule } from './testing.ts';
@@ -11,6 +12,7 @@ const EMPTY: Observed = {
   held: [],
   stored: [],
   services: [],
+  unfinished: [],
   booted: { systemImage: sha256('booted'), bootImage: null, manifests: [] },
   staged: null,
   settings: '{}',
@@ -19,6 +21,7 @@ const wanted = (desired: Wanted['desired'], settled = false): Wanted => ({
   desired,
   keep: [],
   settled,
+  sweep: false,
   leave: false,
 });
 const kinds = (steps: readonly Step[]) => steps.map(({ kind }) => kind);
@@ -96,8 +99,24 @@ test('garbage goes only once the generation is good, and never what runs or may 
   assert.ok(step?.kind === 'collect-garbage');
   assert.deepEqual(step.modules, [web.ref.manifest, base.ref.manifest].sort());
   assert.ok(step.images.includes(sha256('s')));
-  const kept = { desired, keep: [web2.ref], settled: true, leave: false };
+  const kept = { desired, keep: [web2.ref], settled: true, sweep: false, leave: false };
   assert.deepEqual(plan(kept, { ...observed, held: observed.stored }), []);
+  // What a pull that was cut off has left shows in no list.
+  assert.deepEqual(kinds(plan({ ...kept, sweep: true }, { ...observed, held: observed.stored })), [
+    'collect-garbage',
+  ]);
+});
+
+test('a service in the middle of something starts over from nothing, or goes if nobody wants it', () => {
+  const { name } = web.ref;
+  const half = { ...EMPTY, held: [web.ref.manifest], unfinished: [name] };
+  for (const services of [[], [attached(web)], [attached(web2)]]) {
+    const steps = plan(wanted(desiredOf(1, [web])), { ...half, services });
+    assert.deepEqual(kinds(steps), ['detach-service', 'attach-service']);
+    assert.deepEqual(kinds(plan(wanted(desiredOf(1, [])), { ...half, services })), [
+      'detach-service',
+    ]);
+  }
 });
 
 test('settings are equal whatever the order of their keys', () => {
@@ -130,34 +149,43 @@ const anyModule = fc
     }),
   );
 const modules = fc.uniqueArray(anyModule, { selector: ({ ref }) => ref.name });
+const names = fc.uniqueArray(fc.constantFrom('dns', 'web').map((name) => ModuleName.parse(name)));
 const settings = fc.record({ hostname: fc.constantFrom('a', 'b') });
 
 test('a node that took every step has nothing left to do, and downloads came before stops', () =>
   fc.assert(
-    fc.property(modules, modules, settings, fc.boolean(), (before, after, config, settled) => {
-      const start = [desiredOf(1, before)].reduce(converge, { ...EMPTY, settings: null });
-      const desired = desiredOf(2, after, config);
-      const steps = plan(wanted(desired, settled), start);
-      const stops = steps.findIndex(
-        ({ kind }) => kind === 'detach-service' || kind === 'reattach-service',
-      );
-      const pulls = steps.findLastIndex(
-        ({ kind }) => kind === 'pull-module' || kind === 'stage-system',
-      );
-      assert.ok(stops < 0 || pulls < stops);
-      const end = converge(steps.reduce(take, start), desired);
-      assert.deepEqual(plan(wanted(desired), end), []);
-      assert.deepEqual(
-        end.services.map(({ module }) => module.manifest).sort(),
-        after
-          .filter(({ ref }) => ref.kind === 'service')
-          .map(({ ref }) => ref.manifest)
-          .sort(),
-      );
-      // Settled, at most one more pass that removes garbage.
-      const tidy = plan(wanted(desired, true), end).reduce(take, end);
-      assert.deepEqual(plan(wanted(desired, true), tidy), []);
-    }),
+    fc.property(
+      modules,
+      modules,
+      settings,
+      fc.boolean(),
+      names,
+      (before, after, config, settled, unfinished) => {
+        const first = [desiredOf(1, before)].reduce(converge, { ...EMPTY, settings: null });
+        const start = { ...first, unfinished };
+        const desired = desiredOf(2, after, config);
+        const steps = plan(wanted(desired, settled), start);
+        const stops = steps.findIndex(
+          ({ kind }) => kind === 'detach-service' || kind === 'reattach-service',
+        );
+        const pulls = steps.findLastIndex(
+          ({ kind }) => kind === 'pull-module' || kind === 'stage-system',
+        );
+        assert.ok(stops < 0 || pulls < stops);
+        const end = converge(steps.reduce(take, start), desired);
+        assert.deepEqual(plan(wanted(desired), end), []);
+        assert.deepEqual(
+          end.services.map(({ module }) => module.manifest).sort(),
+          after
+            .filter(({ ref }) => ref.kind === 'service')
+            .map(({ ref }) => ref.manifest)
+            .sort(),
+        );
+        // Settled, at most one more pass that removes garbage.
+        const tidy = plan(wanted(desired, true), end).reduce(take, end);
+        assert.deepEqual(plan(wanted(desired, true), tidy), []);
+      },
+    ),
   ));
 
 const converge = (node: Observed, desired: Wanted['desired']): Observed =>
@@ -183,7 +211,11 @@ function take(node: Observed, step: Step): Observed {
     case 'write-settings':
       return { ...node, settings: settingsKey(step.settings) };
     case 'detach-service':
-      return { ...node, services: without(step.name) };
+      return {
+        ...node,
+        services: without(step.name),
+        unfinished: node.unfinished.filter((name) => name !== step.name),
+      };
     case 'attach-service':
     case 'reattach-service': {
       const { module, settings: values } = step;

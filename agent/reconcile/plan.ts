@@ -11,13 +11,15 @@ import type { AttachedService, Observed, SystemSet, Wanted } from './world.ts';
 export function plan(wanted: Wanted, observed: Observed): Step[] {
   const { desired } = wanted;
   const services = desired.modules.filter(({ kind }) => kind === 'service');
-  const attached = new Map(observed.services.map((each) => [each.module.name, each]));
+  const unfinished = new Set<string>(observed.unfinished);
+  const known = observed.services.filter(({ module }) => !unfinished.has(module.name));
+  const attached = new Map(known.map((each) => [each.module.name, each]));
   const sameImage = (module: ModuleRef) => attached.get(module.name)?.module.image === module.image;
   const settingsOf = (module: ModuleRef): ModuleSettings =>
     desired.settings.modules?.[module.name] ?? {};
 
   const wantedNames = new Set(services.map(({ name }) => name));
-  const unwanted = observed.services.filter(({ module }) => !wantedNames.has(module.name));
+  const unwanted = known.filter(({ module }) => !wantedNames.has(module.name));
   const replaced = services
     .filter((module) => attached.has(module.name) && !sameImage(module))
     .map(({ name }) => name);
@@ -32,7 +34,8 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
     ...missingModules(desired, observed).map((module): Step => ({ kind: 'pull-module', module })),
     ...systemSteps(desired, observed),
     ...settingsSteps(desired, observed),
-    ...[...unwanted.map(({ module }) => module.name), ...replaced].map(
+    // What is unfinished starts over from nothing, wanted or not.
+    ...[...observed.unfinished, ...unwanted.map(({ module }) => module.name), ...replaced].map(
       (name): Step => ({ kind: 'detach-service', name }),
     ),
     ...fresh.map(
@@ -127,7 +130,7 @@ function isCurrent(
   );
 }
 
-function garbageSteps({ desired, keep }: Wanted, observed: Observed): Step[] {
+function garbageSteps({ desired, keep, sweep }: Wanted, observed: Observed): Step[] {
   const { booted, staged, stored } = observed;
   const refs = [...desired.modules, ...keep, ...observed.services.map(({ module }) => module)];
   const modules = new Set<Digest>([
@@ -135,7 +138,7 @@ function garbageSteps({ desired, keep }: Wanted, observed: Observed): Step[] {
     ...(booted?.manifests ?? []),
     ...(staged?.manifests ?? []),
   ]);
-  if (stored.every((manifest) => modules.has(manifest))) return [];
+  if (!sweep && stored.every((manifest) => modules.has(manifest))) return [];
   const system = [booted, staged].flatMap((each) => each?.systemImage ?? []);
   const images = new Set([...refs.map(({ image }) => image), ...system]);
   return [{ kind: 'collect-garbage', modules: [...modules].sort(), images: [...images].sort() }];

@@ -1,25 +1,22 @@
 // Opens the journal whatever is in it: one that no agent wrote is set aside for a person to look at,
 // which is safe, since the world is observed before anything is planned.
 
-import { rename } from 'node:fs/promises';
-import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
-import type { Condition } from '#shared/schema/heartbeat.ts';
+import { setAside } from '../checked-file.ts';
 import { type Journal, openJournal } from './journal.ts';
 
 export interface Recovered {
   readonly journal: Journal;
   /** JOURNAL_CORRUPT, or none. */
-  readonly conditions: readonly Condition[];
+  readonly damage: readonly BilletError[];
 }
 
-export async function journalOrAnew(path: string, clock: Clock): Promise<Recovered> {
+export async function journalOrAnew(path: string): Promise<Recovered> {
   try {
-    return { journal: await openJournal(path), conditions: [] };
+    return { journal: await openJournal(path), damage: [] };
   } catch (error) {
     if (!(error instanceof BilletError) || error.code !== 'JOURNAL_CORRUPT') throw error;
-    await rename(path, `${path}.corrupt.${clock.now()}`);
-    const condition = { code: error.code, text: error.message, hint: error.hint };
-    return { journal: await openJournal(path), conditions: [condition] };
+    await setAside(path);
+    return { journal: await openJournal(path), damage: [error] };
   }
 }

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type ModuleLabel, type ModuleName, ModuleRef } from '#shared/schema/module.ts';
+import { readChecked, writeChecked } from '../checked-file.ts';
 import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
 import type { Units } from '../drivers/units.ts';
 import { assertSettings } from './module-settings.ts';
@@ -75,7 +76,9 @@ export function services(deps: ServicesDeps): Services {
       assertNamesFree(label, units, others);
       assertSettings(label, settings);
       const before = others.find((each) => each.module.name === label.name);
-      if (before !== undefined) await stopAll(before.units, signal);
+      // Without a record, what a life that died left running under this name.
+      const left = before?.units ?? (await orphans(deps.units, label.name, others));
+      if (left.length > 0) await stopAll(left, signal);
 
       const root = rootOf(module);
       await mkdir(root, { recursive: true, mode: 0o755 });
@@ -88,9 +91,7 @@ export function services(deps: ServicesDeps): Services {
       await deps.units.install(files, signal);
       // Recorded before the start: from here on a crash leaves something to observe.
       const record: RecordFile = { module, settings: settingsKey(settings), units };
-      await writeFileAtomic(join(dirOf(label.name), RECORD), JSON.stringify(record), {
-        mode: 0o600,
-      });
+      await writeChecked(join(dirOf(label.name), RECORD), record);
       await deps.units.start(units, signal);
       await deps.probe(label, signal);
     },
@@ -178,14 +179,8 @@ async function writeSettings(path: string, settings: ModuleSettings): Promise<vo
 
 /** Null for none, and for what this agent did not write whole. */
 async function readRecord(path: string): Promise<RecordFile | null> {
-  const bytes = await readFileOrNull(path);
-  if (bytes === null) return null;
-  try {
-    return RecordFile.safeParse(JSON.parse(bytes.toString('utf8'))).data ?? null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const found = await readChecked(path, RecordFile);
+  return found.kind === 'whole' ? found.value : null;
 }
 
 async function entries(dir: string): Promise<string[]> {

@@ -1,36 +1,40 @@
 // What the agent remembers: across boots in the boot record (good, rejected, floors), within one boot
-// in /run (staged, passed). Decides nothing.
+// in /run (passed), within one life in memory (staged, settings). Decides nothing.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
+import type { BilletError } from '#shared/errors.ts';
 import { Envelope } from '#shared/schema/desired.ts';
 import { type BootRecord, loadBootRecord, saveBootRecord } from '../boot/boot-record.ts';
-import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
+import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
+import { removeDrafts } from '../drivers/files.ts';
 
 const Kept = z.object({ generation: z.int().positive(), envelope: Envelope });
 export type Kept = z.infer<typeof Kept>;
 
 /** True until the next boot only, so it lies on tmpfs. */
-export const RunState = z.object({
-  /** What the next boot takes up. */
-  staged: z
-    .object({
-      generation: z.int().positive(),
-      systemImage: Digest,
-      bootImage: Digest.nullable(),
-      manifests: z.array(Digest),
-    })
-    .nullable(),
+const KeptRun = z.object({
   /** Probed in this boot and not confirmed: to go back to where nothing ever was confirmed. */
   passed: Kept.nullable(),
   /** Of the generation that was booted; null before it is known. */
-  bootImage: Digest.nullable().default(null),
-  /** `settingsKey` of the settings that were written last. */
-  settings: z.string().nullable(),
+  bootImage: Digest.nullable(),
 });
-export type RunState = z.infer<typeof RunState>;
+
+export interface Staged {
+  readonly generation: number;
+  readonly systemImage: Digest;
+  readonly bootImage: Digest | null;
+  readonly manifests: readonly Digest[];
+}
+
+export interface RunState extends z.infer<typeof KeptRun> {
+  /** What the next boot takes up. Not kept: the next life of the agent stages again. */
+  readonly staged: Staged | null;
+  /** `settingsKey` of what this life of the agent wrote last: an earlier one may have died halfway. */
+  readonly settings: string | null;
+}
 
 const EMPTY_RUN: RunState = { staged: null, passed: null, bootImage: null, settings: null };
 const REJECTED_MAX = 64;
@@ -38,12 +42,18 @@ const REJECTED_MAX = 64;
 export interface StateFiles {
   readonly record: BootRecord;
   readonly run: RunState;
-  /** Durable when it resolves. Writes nothing when nothing changes. */
+  /** What was found damaged at the start, and what was lost by it. */
+  readonly damage: readonly BilletError[];
+  /**
+   * Durable when it resolves. Writes nothing when nothing changes. Throws STORE_FULL or STORE_FAILED,
+   * and is then true in memory; the next update writes it.
+   */
   updateRecord(change: Partial<BootRecord>): Promise<void>;
   updateRun(change: Partial<RunState>): Promise<void>;
   /**
    * Generation numbers mean something in one history only: with another one, what was good, rejected
-   * and on trial is forgotten. Floors stay, as no coordinator may lower them.
+   * and on trial is forgotten. Floors stay, as no coordinator may lower them. In the same history it
+   * writes what could not be written before.
    */
   enterHistory(history: string): Promise<void>;
 }
@@ -55,20 +65,33 @@ export interface StateDirs {
   readonly runDir: string;
 }
 
-/** Throws CONFIG_INVALID on a record that no agent wrote: floors are not forgotten without a person. */
+/** Opens whatever is there: what is damaged is set aside, and said in the conditions. */
 export async function openState({ stateDir, runDir }: StateDirs): Promise<StateFiles> {
   const runPath = join(runDir, 'reconcile.json');
-  await mkdir(runDir, { recursive: true, mode: 0o700 });
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  let record = await loadBootRecord(stateDir);
-  let run = parseRun(await readFileOrNull(runPath));
+  for (const dir of [stateDir, runDir]) {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await removeDrafts(dir);
+  }
+  const loaded = await loadBootRecord(stateDir);
+  let { record } = loaded;
+  let saved = JSON.stringify(record);
+  const found = await readChecked(runPath, KeptRun);
+  if (found.kind === 'damaged') await setAside(runPath);
+  let run: RunState = { ...EMPTY_RUN, ...(found.kind === 'whole' ? found.value : {}) };
+  const damage = [
+    ...loaded.damage,
+    ...(found.kind === 'damaged'
+      ? [lostBy(found.damage, 'what passed its probes in this boot is forgotten')]
+      : []),
+  ];
 
   async function updateRecord(change: Partial<BootRecord>): Promise<void> {
-    const next = { ...record, ...change };
-    next.rejected = next.rejected.slice(-REJECTED_MAX);
-    if (JSON.stringify(next) === JSON.stringify(record)) return;
-    await saveBootRecord(stateDir, next);
-    record = next;
+    record = { ...record, ...change };
+    record.rejected = record.rejected.slice(-REJECTED_MAX);
+    const text = JSON.stringify(record);
+    if (text === saved) return;
+    await saveBootRecord(stateDir, record);
+    saved = text;
   }
 
   return {
@@ -78,16 +101,17 @@ export async function openState({ stateDir, runDir }: StateDirs): Promise<StateF
     get run() {
       return run;
     },
+    damage,
     updateRecord,
     async updateRun(change) {
       const next = { ...run, ...change };
-      if (JSON.stringify(next) === JSON.stringify(run)) return;
-      await writeFileAtomic(runPath, JSON.stringify(next), { mode: 0o600 });
+      const changed = JSON.stringify(KeptRun.parse(next)) !== JSON.stringify(KeptRun.parse(run));
       run = next;
+      if (changed) await writeChecked(runPath, KeptRun.parse(next));
     },
     async enterHistory(history) {
-      if (record.history === history) return;
-      await updateRecord({ history, trial: null, rejected: [], good: null });
+      const change = { history, trial: null, rejected: [], good: null };
+      await updateRecord(record.history === history ? {} : change);
     },
   };
 }
@@ -100,15 +124,4 @@ export function raiseFloors(
   const raised = { ...floors };
   for (const { name, sequence } of modules) raised[name] = Math.max(raised[name] ?? 0, sequence);
   return raised;
-}
-
-/** What cannot be read is observed or done again; nothing in it is worth an error. */
-function parseRun(bytes: Buffer | null): RunState {
-  if (bytes === null) return EMPTY_RUN;
-  try {
-    return RunState.safeParse(JSON.parse(bytes.toString('utf8'))).data ?? EMPTY_RUN;
-  } catch (error) {
-    if (error instanceof SyntaxError) return EMPTY_RUN;
-    throw error;
-  }
 }

@@ -46,20 +46,18 @@ export interface TestAgentOptions {
   readonly desired: Desired;
   readonly booted?: Observed['booted'];
   readonly before?: Before;
-  /** Around each append to the journal. */
-  readonly onJournal?: (event: string) => Promise<void>;
   /** After each cycle. */
   readonly onStatus?: (status: LoopStatus) => void;
 }
 
 export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
-  const { dir, onJournal = async () => undefined } = options;
+  const { dir } = options;
   const runDir = join(dir, 'run');
   const stateDir = join(dir, 'state');
   await mkdir(stateDir, { recursive: true });
   const node = testNode(dir, options.modules, options.before);
   const state = await openState({ stateDir, runDir });
-  const journal = await openJournal(join(stateDir, 'journal'));
+  const journal = await openJournal(join(runDir, 'journal'));
   const failing = new Set<string>();
   const probe = async ({ name }: { readonly name: string }) => {
     if (!failing.has(name)) return;
@@ -82,21 +80,7 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
     ports: node,
     services: services({ ...node, runDir, probe }),
     state,
-    journal: {
-      openStep: journal.openStep,
-      async begin(generation, step) {
-        await onJournal('before begin');
-        await journal.begin(generation, step);
-        await onJournal('after begin');
-      },
-      async done() {
-        await onJournal('before done');
-        await journal.done();
-        await onJournal('after done');
-      },
-      failed: journal.failed,
-      close: journal.close,
-    },
+    journal,
     booted: options.booted ?? null,
     merged: [],
     bootedGeneration: 0,

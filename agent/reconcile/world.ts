@@ -3,7 +3,7 @@
 
 import type { Digest } from '#shared/digest.ts';
 import type { Desired } from '#shared/schema/desired.ts';
-import type { ModuleRef } from '#shared/schema/module.ts';
+import type { ModuleName, ModuleRef } from '#shared/schema/module.ts';
 
 /** The kernel and the system modules behind a root. Equal ones boot into the same system. */
 export interface SystemSet {
@@ -26,12 +26,14 @@ export interface Observed {
   /** Every manifest in the store. */
   readonly stored: readonly Digest[];
   readonly services: readonly AttachedService[];
+  /** In the middle of being attached or detached when something died or failed. */
+  readonly unfinished: readonly ModuleName[];
   /** Null where the root is not Billet's: system modules are then out of reach. */
   readonly booted: (SystemSet & { readonly systemImage: Digest }) | null;
   readonly staged:
     | (SystemSet & { readonly systemImage: Digest; readonly generation: number })
     | null;
-  /** `settingsKey` of the node's settings as written last; null before the first time. */
+  /** `settingsKey` of the node's settings as this life of the agent wrote them last; null before. */
   readonly settings: string | null;
 }
 
@@ -41,6 +43,8 @@ export interface Wanted {
   readonly keep: readonly ModuleRef[];
   /** Whether the wanted generation is good, so that what it replaced may go. */
   readonly settled: boolean;
+  /** The store may hold what nothing refers to: a pull that was cut off leaves no other trace. */
+  readonly sweep: boolean;
   /** The system that runs was rejected: it is left once the one to go back to is staged. */
   readonly leave: boolean;
 }

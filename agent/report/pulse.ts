@@ -3,6 +3,7 @@
 
 import type { Clock } from '#shared/clock.ts';
 import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
+import { retryAfterMs } from '../link/backoff.ts';
 import { wakeable } from '../wakeable.ts';
 
 export interface PulseDeps {
@@ -42,6 +43,8 @@ export function pulse(deps: PulseDeps): Pulse {
         } catch (error) {
           signal.throwIfAborted();
           deps.onError(error);
+          // Asked to keep away: also what is news waits.
+          await clock.sleep(retryAfterMs(error), signal);
         }
         await clock.sleep(Math.min(SPACING_MS, intervalMs), signal);
         const jittered = intervalMs * (1 + JITTER * (2 * random() - 1));

@@ -8,16 +8,18 @@ import type { RouteClient } from '#shared/client/route-client.ts';
 import type { Clock } from '#shared/clock.ts';
 import { BilletError, type Code } from '#shared/errors.ts';
 import type { Route } from '#shared/routes/route.ts';
+import { TaskId } from '#shared/schema/ids.ts';
 import { LeasedTask } from '#shared/schema/task.ts';
 import type { Exec } from '../drivers/exec.ts';
 import { type ReportQueue, reportQueue, TaskReport } from '../link/queue.ts';
 import { newest } from './collect-logs.ts';
 import type { TaskKind } from './kind.ts';
 import { taskLoop } from './loop.ts';
-import { finishReboot, rebootTask } from './reboot.ts';
+import { rebootTask } from './reboot.ts';
 
 const never = new AbortController().signal;
 const ID = 't-0123456789abcdef';
+const BOOT = '11111111-1111-4111-8111-111111111111';
 let dir: string;
 let queue: ReportQueue;
 let now = 0;
@@ -73,7 +75,14 @@ function coordinator(...tasks: LeasedTask[]): Fake {
 }
 
 const loopOf = (fake: Fake, ...kinds: TaskKind[]) =>
-  taskLoop({ clock, client: () => fake.client, kinds, queue, onError: () => undefined });
+  taskLoop({
+    clock,
+    client: () => fake.client,
+    kinds,
+    queue,
+    bootId: BOOT,
+    onError: () => undefined,
+  });
 
 const slow = (onAbort: () => void): TaskKind => ({
   kind: 'slow',
@@ -137,38 +146,46 @@ test('a report waits on disk while the coordinator is away, and is sent by the n
   assert.deepEqual(await readdir(join(dir, 'reports')), []);
 });
 
+test('only who holds no task asks for what it was given and never got', async () => {
+  const fake = coordinator(leased({ kind: 'later' }));
+  const asked: unknown[] = [];
+  const { call } = fake.client;
+  fake.client.call = ((route: Route, input: { body: unknown }) => {
+    if (route.path.endsWith('/lease')) asked.push(input.body);
+    return call(route, input as never);
+  }) as never;
+  await loopOf(fake, { kind: 'later', run: async () => null }).once(never);
+  assert.deepEqual(asked, [{ max: 1, bootId: BOOT }, { max: 1 }]);
+});
+
 test('a report that is refused for good is dropped', async () => {
   const report = TaskReport.parse({ id: ID, epoch: 2, result: { outcome: 'failed' } });
   await queue.add(report);
   const refuse = (code: Code) => () => Promise.reject(new BilletError(code, code, { hint: '' }));
-  assert.deepEqual(await queue.flush(refuse('UNAVAILABLE')), { sent: 0, dropped: 0 });
-  assert.deepEqual(await queue.flush(refuse('LEASE_LOST')), { sent: 0, dropped: 1 });
-  assert.deepEqual(await queue.flush(refuse('LEASE_LOST')), { sent: 0, dropped: 0 });
+  assert.deepEqual(await queue.flush(refuse('UNAVAILABLE')), { sent: 0, dropped: 0, left: 1 });
+  assert.deepEqual(await queue.flush(refuse('LEASE_LOST')), { sent: 0, dropped: 1, left: 0 });
+  assert.deepEqual(await queue.flush(refuse('LEASE_LOST')), { sent: 0, dropped: 0, left: 0 });
 });
 
-test('a reboot is reported by another boot only, and not at all when systemctl refuses', async () => {
-  const exec: Exec = async () => ({ code: 0, stdout: '', stderr: '' });
+test('a reboot is not reported here, is asked for again in its boot, and never in a later one', async () => {
+  const commands: string[] = [];
+  let code = 0;
+  const exec: Exec = async (argv) => {
+    commands.push(argv.join(' '));
+    return { code, stdout: '', stderr: '' };
+  };
   const task = leased({ kind: 'reboot', reason: '' });
-  const boot = { stateDir: dir, bootId: 'a' };
-  assert.equal(await rebootTask({ ...boot, exec }).run(task, never), null);
-  const sent: TaskReport[] = [];
-  const flush = () => queue.flush(async (report) => void sent.push(report));
-
-  await finishReboot(boot, queue);
-  await flush();
-  assert.equal(sent.length, 0);
-
-  await rebootTask({ ...boot, exec }).run(task, never);
-  await finishReboot({ stateDir: dir, bootId: 'b' }, queue);
-  await flush();
-  assert.equal(sent[0]?.result.outcome, 'succeeded');
-
-  const refusing: Exec = async () => ({ code: 1, stdout: '', stderr: 'no' });
-  await assert.rejects(rebootTask({ ...boot, exec: refusing }).run(task, never), {
-    code: 'COMMAND_FAILED',
-  });
-  await finishReboot({ stateDir: dir, bootId: 'c' }, queue);
-  assert.deepEqual(await flush(), { sent: 0, dropped: 0 });
+  const boot = (bootId: string) => rebootTask({ stateDir: dir, bootId, exec });
+  assert.equal(await boot('a').run(task, never), null);
+  assert.equal(await boot('a').run(task, never), null);
+  assert.equal(commands.length, 2);
+  await assert.rejects(boot('b').run(task, never), { code: 'CONFLICT', hint: /create another/ });
+  assert.equal(commands.length, 2);
+  const other = { ...task, id: TaskId.parse('t-fedcba9876543210') };
+  assert.equal(await boot('b').run(other, never), null);
+  assert.equal(commands.length, 3);
+  code = 1;
+  await assert.rejects(boot('b').run(other, never), { code: 'COMMAND_FAILED' });
 });
 
 test('logs are cut to whole lines from the end', () => {

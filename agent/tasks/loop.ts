@@ -5,7 +5,8 @@ import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { leaseTasks, renewTask, reportTask } from '#shared/routes/node.ts';
 import type { LeasedTask, TaskOutcome } from '#shared/schema/task.ts';
-import type { ReportQueue } from '../link/queue.ts';
+import { retryAfterMs } from '../link/backoff.ts';
+import type { ReportQueue, TaskReport } from '../link/queue.ts';
 import { wakeable } from '../wakeable.ts';
 import type { TaskKind } from './kind.ts';
 
@@ -14,6 +15,8 @@ export interface TaskDeps {
   readonly client: () => RouteClient;
   readonly kinds: readonly TaskKind[];
   readonly queue: ReportQueue;
+  /** Of this boot: the coordinator gives it again what it leased in a reply that got lost. */
+  readonly bootId: string;
   readonly onError: (error: unknown) => void;
 }
 
@@ -33,22 +36,37 @@ const RETRY_MS = 10_000;
 export function taskLoop(deps: TaskDeps): TaskLoop {
   const { clock, queue } = deps;
   const wait = wakeable(clock);
-  const flush = (signal: AbortSignal) =>
-    queue.flush(async ({ id, epoch, result }) => {
-      await deps.client().call(reportTask, { params: { id }, body: { epoch, result }, signal });
-    });
+  /** Leased here and without an end: only who holds none, and owes no report, is given one again. */
+  let held = 0;
+  const send = async ({ id, epoch, result }: TaskReport, signal: AbortSignal): Promise<void> => {
+    await deps.client().call(reportTask, { params: { id }, body: { epoch, result }, signal });
+  };
+  const flush = (signal: AbortSignal) => queue.flush((report) => send(report, signal));
+
+  /** On disk before it is sent; on a disk that is full, sent at once or never. */
+  async function keep(report: TaskReport, signal: AbortSignal): Promise<void> {
+    try {
+      await queue.add(report);
+    } catch (error) {
+      deps.onError(error);
+      await send(report, signal);
+    }
+  }
 
   async function once(signal: AbortSignal): Promise<void> {
-    await flush(signal);
+    let { left } = await flush(signal);
     for (;;) {
-      const leased = await deps.client().call(leaseTasks, { body: { max: 1 }, signal });
+      const asker = held === 0 && left === 0 ? { bootId: deps.bootId } : {};
+      const leased = await deps.client().call(leaseTasks, { body: { max: 1, ...asker }, signal });
       const tasks = leased?.body.tasks ?? [];
       if (tasks.length === 0) return;
       for (const task of tasks) {
+        held += 1;
         const result = await runLeased(task, deps, signal);
         if (result === null) continue;
-        await queue.add({ id: task.id, epoch: task.epoch, result });
-        await flush(signal);
+        await keep({ id: task.id, epoch: task.epoch, result }, signal);
+        held -= 1;
+        ({ left } = await flush(signal));
       }
     }
   }
@@ -64,7 +82,7 @@ export function taskLoop(deps: TaskDeps): TaskLoop {
         } catch (error) {
           signal.throwIfAborted();
           deps.onError(error);
-          await clock.sleep(RETRY_MS, signal);
+          await clock.sleep(Math.max(RETRY_MS, retryAfterMs(error)), signal);
           wait.wake();
         }
     },

@@ -1,23 +1,28 @@
-// Reboots the machine. The task is done when another boot id is seen, so nothing is reported before:
-// the coordinator sees it in the heartbeat, and a node that remembers reports it as well.
+// Reboots the machine. The task is done when the coordinator sees another boot id, so nothing is
+// reported here. What is kept is which reboots were begun: a coordinator that was restored from a
+// backup may hand one out again that has happened long ago.
 
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { BilletError } from '#shared/errors.ts';
 import { TaskId } from '#shared/schema/ids.ts';
+import { readChecked, setAside, writeChecked } from '../checked-file.ts';
 import type { Exec } from '../drivers/exec.ts';
-import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
 import { systemdPower } from '../drivers/power.ts';
-import type { ReportQueue } from '../link/queue.ts';
 import type { TaskKind } from './kind.ts';
 import { specOf } from './spec.ts';
 
-const PendingReboot = z.object({
-  id: TaskId,
-  epoch: z.int().positive(),
-  /** Of the boot that is to end. */
-  bootId: z.string(),
-});
+/** Newest last. */
+const BegunReboots = z.array(
+  z.object({
+    id: TaskId,
+    /** Of the boot that was to end. */
+    bootId: z.string(),
+  }),
+);
+type BegunReboots = z.infer<typeof BegunReboots>;
+
+const BEGUN_MAX = 64;
 
 export interface RebootDeps {
   readonly exec: Exec;
@@ -25,51 +30,36 @@ export interface RebootDeps {
   readonly bootId: string;
 }
 
-const pathIn = (stateDir: string) => join(stateDir, 'pending-reboot.json');
-
+/**
+ * Asked again in the boot that is to end (its lease was given again after a crash) it acts again:
+ * that boot ends only once. In a later boot it throws CONFLICT.
+ */
 export function rebootTask({ exec, stateDir, bootId }: RebootDeps): TaskKind {
+  const path = join(stateDir, 'reboots.json');
   return {
     kind: 'reboot',
     async run(task, signal) {
       specOf(task, 'reboot');
-      const { id, epoch } = task;
-      const pending = JSON.stringify({ id, epoch, bootId });
-      await writeFileAtomic(pathIn(stateDir), pending, { mode: 0o600 });
-      try {
-        await systemdPower({ exec }).restart(signal);
-      } catch (error) {
-        await rm(pathIn(stateDir), { force: true });
-        throw error;
-      }
+      const begun = await load(path);
+      const earlier = begun.find(({ id }) => id === task.id);
+      if (earlier !== undefined && earlier.bootId !== bootId)
+        throw new BilletError(
+          'CONFLICT',
+          `task ${task.id} has ended boot ${earlier.bootId} already, this is boot ${bootId}`,
+          { hint: 'create another task: billet task create reboot <instance>' },
+        );
+      // Durable before the machine goes down: afterwards nothing else tells of it.
+      if (earlier === undefined)
+        await writeChecked(path, [...begun, { id: task.id, bootId }].slice(-BEGUN_MAX));
+      await systemdPower({ exec }).restart(signal);
       return null;
     },
   };
 }
 
-/**
- * Queues the report of a reboot that this boot is the proof of. A record of this same boot is
- * dropped: the machine did not go down, and the lease runs out by itself.
- */
-export async function finishReboot(
-  { stateDir, bootId }: Pick<RebootDeps, 'stateDir' | 'bootId'>,
-  queue: ReportQueue,
-): Promise<void> {
-  const bytes = await readFileOrNull(pathIn(stateDir));
-  if (bytes === null) return;
-  const pending = PendingReboot.safeParse(jsonOf(bytes.toString('utf8'))).data;
-  if (pending !== undefined && pending.bootId !== bootId) {
-    const message = `boot ${bootId} follows ${pending.bootId}`;
-    const { id, epoch } = pending;
-    await queue.add({ id, epoch, result: { outcome: 'succeeded', message } });
-  }
-  await rm(pathIn(stateDir), { force: true });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+/** A damaged file is set aside: it protects from a coordinator of the past, and is not worth a reboot. */
+async function load(path: string): Promise<BegunReboots> {
+  const found = await readChecked(path, BegunReboots);
+  if (found.kind === 'damaged') await setAside(path);
+  return found.kind === 'whole' ? found.value : [];
 }

@@ -29,13 +29,22 @@ const codeOfStatus = (status: number): Code =>
 
 const isCode = (code: string): code is Code => Object.hasOwn(CODES, code);
 
-/** The error behind a reply of `status`; `where` stands in the message of a reply without one. */
-export function problemError(status: number, text: string, where: string): BilletError {
+/**
+ * The error behind a reply of `status`; `where` stands in the message of a reply without one. What
+ * Retry-After asked for stands in the details as `retryAfterSeconds`.
+ */
+export function problemError(
+  status: number,
+  text: string,
+  where: string,
+  retryAfterSeconds: number | null = null,
+): BilletError {
   const problem = parse(text);
+  const retry = retryAfterSeconds === null ? {} : { retryAfterSeconds };
   if (problem === null)
     return new BilletError(codeOfStatus(status), `${where} answered ${status}`, {
       hint: 'the answer is no problem document: is a proxy between, or another service there?',
-      details: { status },
+      details: { status, ...retry },
     });
   const known = isCode(problem.code) ? problem.code : null;
   return new BilletError(
@@ -43,7 +52,9 @@ export function problemError(status: number, text: string, where: string): Bille
     problem.detail ?? problem.title ?? `${where} answered ${status}`,
     {
       hint: problem.hint,
-      details: known ? problem.details : { ...problem.details, code: problem.code, status },
+      details: known
+        ? { ...problem.details, ...retry }
+        : { ...problem.details, code: problem.code, status, ...retry },
     },
   );
 }

@@ -103,7 +103,8 @@ export function routeClient({ dispatcher, baseUrl, headers = {} }: RouteClientDe
         const response = await send(route, input, signal);
         const text = await readText(response, where);
         if (response.statusCode === 304) return null;
-        if (response.statusCode >= 300) throw problemError(response.statusCode, text, where);
+        if (response.statusCode >= 300)
+          throw problemError(response.statusCode, text, where, retryAfterSeconds(response));
         return {
           body: parseReply(route, text, where),
           status: response.statusCode,
@@ -155,6 +156,12 @@ function queryOf(query: Readonly<Record<string, unknown>>): string {
 function headerOf(response: HttpResponse, name: string): string | null {
   const value = response.headers[name];
   return (Array.isArray(value) ? value[0] : value) ?? null;
+}
+
+/** Retry-After as RFC 9110 §10.2.3 has it in seconds; a date, or anything else, is not looked at. */
+function retryAfterSeconds(response: HttpResponse): number | null {
+  const value = headerOf(response, 'retry-after');
+  return value !== null && /^\d{1,6}$/.test(value) ? Number(value) : null;
 }
 
 async function readText(response: HttpResponse, where: string): Promise<string> {
