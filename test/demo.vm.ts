@@ -29,7 +29,9 @@ function startDemo(args: readonly string[]) {
     if (text.includes('Power on')) seen.resolve();
   });
   const exited = once(child, 'close').then(([code]) => code as number | null);
-  return { child, exited, poweredOn: seen.promise, text: () => text };
+  const gone = exited.then((code) => assert.fail(`the demo ended with ${code}: ${text}`));
+  gone.catch(() => undefined);
+  return { child, exited, poweredOn: Promise.race([seen.promise, gone]), text: () => text };
 }
 
 test('the demo ends with a page served from inside a verified node, on lines that fit 80 columns', {

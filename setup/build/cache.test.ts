@@ -7,8 +7,12 @@ import { systemClock } from '#shared/clock.ts';
 import { cached, cacheKey, treeDigest } from './cache.ts';
 
 let cacheDir = '';
-let seconds = 0;
-const place = () => ({ cacheDir, clock: { ...systemClock, now: () => ++seconds * 1000 } });
+let hours = 0;
+/** An hour later each time. */
+const place = () => {
+  const now = ++hours * 3_600_000;
+  return { cacheDir, clock: { ...systemClock, now: () => now } };
+};
 beforeEach(() => {
   cacheDir = mkdtempSync(join(tmpdir(), 'billet-cache-'));
 });
@@ -34,16 +38,16 @@ test('a build that fails leaves nothing behind', async () => {
   assert.deepEqual(readdirSync(cacheDir), []);
 });
 
-test('what a dead builder left is removed, and the least recently used entries', async () => {
+test('what a dead builder left is removed, and the least recently used entries that nobody may be using', async () => {
   mkdirSync(join(cacheDir, `partial-root-${2 ** 22 + 1}-0123456789abcdef`));
   const entries = [];
-  for (const version of ['1', '2', '3', '4'])
+  for (const version of ['1', '2', '3', '4', '5', '6'])
     entries.push(await cached(place(), 'root', { version }, fill(version)));
   assert.deepEqual(
     entries.map((entry) => existsSync(entry)),
-    [false, true, true, true],
+    [false, false, true, true, true, true],
   );
-  assert.equal(readdirSync(cacheDir).length, 3);
+  assert.equal(readdirSync(cacheDir).length, 4);
 });
 
 test('a tree is another one when a name, a mode or a byte differs', async () => {

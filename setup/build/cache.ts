@@ -12,6 +12,8 @@ import { type Digest, sha256 } from '#shared/digest.ts';
 export type Inputs = Readonly<Record<string, string>>;
 
 const KEPT_PER_KIND = 3;
+/** What was used since then may be in use by another process: it stays, however many there are. */
+const IN_USE_MS = 2 * 3_600_000;
 
 /** `$XDG_CACHE_HOME/billet`, or `~/.cache/billet` (XDG Base Directory Specification). */
 export const cacheDirOf = (environment: Readonly<Record<string, string | undefined>>) =>
@@ -49,18 +51,22 @@ export async function cached(
   }
   const usedAt = place.clock.now() / 1000;
   await utimes(entry, usedAt, usedAt);
-  await sweep(place.cacheDir, kind);
+  await sweep(place, kind);
   return entry;
 }
 
 /** Removes the least recently used entries of a kind, and what builders that died left behind. */
-async function sweep(cacheDir: string, kind: string): Promise<void> {
+async function sweep(
+  { cacheDir, clock }: { readonly cacheDir: string; readonly clock: Clock },
+  kind: string,
+): Promise<void> {
   const names = readdirSync(cacheDir);
   const old = names
     .filter((name) => new RegExp(`^${kind}-[0-9a-f]{16}$`).test(name))
     .map((name) => ({ name, usedAt: statSync(join(cacheDir, name)).mtimeMs }))
     .sort((a, b) => b.usedAt - a.usedAt)
-    .slice(KEPT_PER_KIND);
+    .slice(KEPT_PER_KIND)
+    .filter(({ usedAt }) => usedAt <= clock.now() - IN_USE_MS);
   const dead = names.filter((name) => {
     const pid = /^partial-.*?-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
     return pid !== undefined && !existsSync(`/proc/${pid}`);
