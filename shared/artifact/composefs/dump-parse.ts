@@ -1,6 +1,7 @@
 // Reads composefs-dump(5), one line a path, into a tree. Reads no file.
 
 import { parseField, parseTime, unescapeBytes, unescapeOptional } from './dump-text.ts';
+import { NAME_MAX_BYTES } from './erofs-format.ts';
 import { formatError } from './format-error.ts';
 import * as tree from './tree.ts';
 
@@ -88,6 +89,7 @@ function place(path: tree.ByteString, state: State): Line {
   const parent = directory && state.children.get(directory);
   if (!path.startsWith('/') || name === '' || name === '.' || name === '..' || name.includes('\0'))
     throw formatError(`"${tree.textOfBytes(path)}" is not an absolute path`);
+  if (name.length > NAME_MAX_BYTES) throw formatError(`a name of ${name.length} bytes`);
   if (!parent) throw formatError(`no directory above ${tree.textOfBytes(path)}`);
   if (parent.has(name)) throw formatError(`${tree.textOfBytes(path)} for the second time`);
   return { path, name, parent };
@@ -155,11 +157,17 @@ function parseXattrs(fields: readonly string[]): Map<string, Buffer> {
 function resolve(
   line: Line,
   target: tree.ByteString,
-  next: ReadonlyMap<tree.ByteString, tree.ByteString>,
+  next: Map<tree.ByteString, tree.ByteString>,
   state: State,
 ): void {
   let path = target;
-  for (let hops = 0; next.has(path) && hops <= next.size; hops += 1) path = next.get(path) ?? path;
+  const passed = new Set<tree.ByteString>([line.path]);
+  for (let hop = next.get(path); hop !== undefined && !passed.has(path); hop = next.get(path)) {
+    passed.add(path);
+    path = hop;
+  }
+  // A chain is walked once: the links on it lead straight to its end from now on.
+  for (const link of passed) next.set(link, path);
   const inode = state.inodes.get(path);
   if (!inode || inode.kind === 'directory')
     throw formatError(

@@ -1,6 +1,7 @@
 // Reads a composefs image back into the tree it was written from. Trusts no byte of it: anything
 // that `writeErofs` would not write ends as COMPOSEFS_FORMAT, in time and memory bounded by the
-// size of the image.
+// size of the image. So does a path that no program could open (over PATH_MAX): whatever walks a
+// tree may count on it.
 
 import * as format from './erofs-format.ts';
 import { type RawInode, readInode, readSuperblock } from './erofs-read-inode.ts';
@@ -39,7 +40,7 @@ export function readErofs(source: Uint8Array): tree.Tree {
   const rootLoaded = load(superblock.rootNid);
   const root = rootLoaded.inode;
   if (root.kind !== 'directory') throw formatError('the root of the image is not a directory');
-  const pending = [{ ...rootLoaded, parentNid: rootLoaded.nid }];
+  const pending = [{ ...rootLoaded, parentNid: rootLoaded.nid, pathBytes: 0 }];
   for (let next = pending.pop(); next; next = pending.pop()) {
     for (const { name, nid } of readDirents(next.raw)) {
       if (DOTS.has(name)) {
@@ -52,7 +53,10 @@ export function readErofs(source: Uint8Array): tree.Tree {
       if (!child) {
         const loaded = load(nid);
         child = loaded.inode;
-        if (child.kind === 'directory') pending.push({ ...loaded, parentNid: next.nid });
+        const below = { parentNid: next.nid, pathBytes: next.pathBytes + name.length + 1 };
+        if (below.pathBytes > format.PATH_MAX_BYTES)
+          throw formatError(`a path of ${below.pathBytes} bytes`);
+        if (child.kind === 'directory') pending.push({ ...loaded, ...below });
       }
       if (storeWhiteouts.has(child)) {
         if (next.inode !== root || !/^[0-9a-f]{2}$/.test(name))
@@ -97,14 +101,15 @@ function readDirentBlock(block: Buffer): Dirent[] {
     const at = index * format.DIRENT_BYTES;
     const start = block.readUInt16LE(at + 8);
     const isLast = index + 1 === count;
-    const end = isLast ? block.length : block.readUInt16LE(at + format.DIRENT_BYTES + 8);
+    let end = isLast ? block.length : block.readUInt16LE(at + format.DIRENT_BYTES + 8);
     if (start < namesStart || end < start || end > block.length)
       throw formatError('a directory entry out of its block');
+    // The last name of a block ends where the padding begins.
+    while (isLast && end > start && block[end - 1] === 0) end -= 1;
     const name = block.toString('latin1', start, end);
     const nid = block.readBigUInt64LE(at);
     if (nid > 0xffffffffn) throw formatError(`inode ${nid}`);
-    // The last name of a block ends where the padding begins.
-    dirents.push({ name: isLast ? name.replace(/\0+$/, '') : name, nid: Number(nid) });
+    dirents.push({ name, nid: Number(nid) });
   }
   return dirents;
 }

@@ -4,7 +4,7 @@
 // entries are laid down in order, the last of several for one path staying. A directory over a
 // directory replaces its metadata and keeps its children; any other pair of types replaces all.
 // Directories that a layer only implies, and a root without an entry (`./`), have mode 0755, owner
-// 0:0 and time 0.
+// 0:0 and time 0. They are counted: a path of a few kilobytes can imply thousands.
 
 import type { Layer, LayerEntry } from './layer.ts';
 import { escapeError, type LayerPath } from './layer-path.ts';
@@ -14,6 +14,8 @@ import * as tree from './tree.ts';
 interface OpenDirectory extends tree.Directory {
   readonly children: Map<tree.ByteString, tree.Inode>;
 }
+
+const IMPLIED_MAX = 1_000_000;
 
 const IMPLIED_DIRECTORY: tree.Metadata = {
   mode: tree.S_IFDIR | 0o755,
@@ -39,11 +41,17 @@ export function applyLayer(lower: tree.Tree, layer: Layer): tree.Tree {
   const root = (): OpenDirectory => holder.children.get('') as OpenDirectory;
   for (const entry of layer.entries)
     if (entry.kind === 'whiteout' || entry.kind === 'opaque') hide(root(), entry);
+  let implied = 0;
+  const imply = (): OpenDirectory => {
+    implied += 1;
+    if (implied > IMPLIED_MAX) throw tarError(`more than ${IMPLIED_MAX} directories without entry`);
+    return openDirectory(IMPLIED_DIRECTORY, new Map());
+  };
   for (const entry of layer.entries) {
     if (entry.kind !== 'inode' && entry.kind !== 'hard-link') continue;
     const { path } = entry;
     const name = path.at(-1);
-    const parent = name === undefined ? holder : parentOf(root(), path);
+    const parent = name === undefined ? holder : parentOf(root(), path, imply);
     const inode = entry.kind === 'inode' ? entry.inode : linked(root(), entry.path, entry.target);
     place(parent, name ?? '', inode);
   }
@@ -95,10 +103,10 @@ function walkTo(root: OpenDirectory, path: LayerPath): OpenDirectory | null {
 }
 
 /** The directory that holds the path, made if only implied. */
-function parentOf(root: OpenDirectory, path: LayerPath): OpenDirectory {
+function parentOf(root: OpenDirectory, path: LayerPath, imply: () => OpenDirectory): OpenDirectory {
   let directory = root;
   for (const [index, name] of path.slice(0, -1).entries()) {
-    const next = directory.children.get(name) ?? openDirectory(IMPLIED_DIRECTORY, new Map());
+    const next = directory.children.get(name) ?? imply();
     if (next.kind === 'symlink') throw symlinkError(path, index);
     if (next.kind !== 'directory')
       throw tarError(`${show(path)} lies below ${show(path.slice(0, index + 1))}, which is a file`);

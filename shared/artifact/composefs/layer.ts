@@ -26,7 +26,8 @@ export interface Layer {
 }
 
 const LAYER_LIMITS: TarLimits = {
-  maxEntries: 2_000_000,
+  maxEntries: 1_000_000,
+  maxMetadataBytes: 256 << 20,
   maxPathBytes: 4095,
   maxExtensionBytes: 1 << 20,
 };

@@ -17,9 +17,11 @@ import type { ByteString } from './tree.ts';
 
 export interface TarLimits {
   readonly maxEntries: number;
+  /** Of all entries together: names, link targets and xattrs, with 16 for each name of a path. */
+  readonly maxMetadataBytes: number;
   /** Longest path of an entry. */
   readonly maxPathBytes: number;
-  /** Longest PAX header or GNU long name. */
+  /** Of the PAX headers and GNU long names of one entry together, or of one global header. */
   readonly maxExtensionBytes: number;
 }
 
@@ -29,6 +31,9 @@ export interface TarEntry extends TarHeader {
   readonly xattrs: ReadonlyMap<ByteString, Buffer>;
 }
 
+/** They hold for every entry after them, and each entry looks at all. Tools write one or two. */
+const GLOBAL_RECORDS_MAX = 100;
+const NAME_COST_BYTES = 16;
 const REGULAR = new Set(['0', '\0', '7']);
 const HEADER_ONLY = new Set(['1', '2', '3', '4', '5', '6']);
 
@@ -44,13 +49,22 @@ export async function readTar(
   const globals: PaxRecords = new Map();
   let locals: PaxRecords = new Map();
   let isPending = false;
+  let extensionBytes = 0;
+  let metadataBytes = 0;
   for (let entries = 0; ; ) {
     const header = parseHeader(await exactly(reader, TAR_BLOCK_BYTES));
     if (!header) break;
     const extension = extensionOf(header.type);
     if (extension) {
-      await readExtension(reader, header, limits, extension === 'global' ? globals : locals);
-      isPending = extension !== 'global';
+      const isGlobal = extension === 'global';
+      if (!isGlobal) extensionBytes += header.sizeBytes;
+      const bytes = isGlobal ? header.sizeBytes : extensionBytes;
+      if (header.sizeBytes < 0 || bytes > limits.maxExtensionBytes)
+        throw tarError(`extended tar headers of ${bytes} bytes`);
+      await readExtension(reader, header, isGlobal ? globals : locals);
+      if (globals.size > GLOBAL_RECORDS_MAX)
+        throw tarError(`more than ${GLOBAL_RECORDS_MAX} global PAX records`);
+      isPending ||= !isGlobal;
       continue;
     }
     entries += 1;
@@ -58,16 +72,29 @@ export async function readTar(
     const entry = resolveEntry(header, new Map([...globals, ...locals]));
     if (Math.max(entry.name.length, entry.linkName.length) > limits.maxPathBytes)
       throw tarError(`a path of more than ${limits.maxPathBytes} bytes`);
+    metadataBytes += metadataBytesOf(entry);
+    if (metadataBytes > limits.maxMetadataBytes)
+      throw tarError(`more than ${limits.maxMetadataBytes} bytes of names and xattrs`);
     await onEntry(entry);
     await skip(reader, padding(entry.sizeBytes));
     if (locals.size > 0) locals = new Map();
     isPending = false;
+    extensionBytes = 0;
   }
   if (isPending) throw tarError('the tar stream ends after a header for the next entry');
   // The end is two blocks of zeros; what follows is padding, as for tar.
   const second = await reader.take(TAR_BLOCK_BYTES);
   if (second.some((byte) => byte !== 0)) throw tarError('a block of zeros between tar entries');
   await reader.drain();
+}
+
+/** About what an entry costs in memory beside its inode. */
+function metadataBytesOf({ name, linkName, xattrs }: TarEntry): number {
+  let bytes = name.length + linkName.length;
+  for (let at = name.indexOf('/'); at >= 0; at = name.indexOf('/', at + 1))
+    bytes += NAME_COST_BYTES;
+  for (const [key, value] of xattrs) bytes += key.length + value.length + NAME_COST_BYTES;
+  return bytes;
 }
 
 type Extension = 'global' | 'local' | 'name' | 'link';
@@ -82,12 +109,9 @@ function extensionOf(type: string): Extension | null {
 async function readExtension(
   reader: ByteReader,
   header: TarHeader,
-  limits: TarLimits,
   records: PaxRecords,
 ): Promise<void> {
   const bytes = header.sizeBytes;
-  if (bytes < 0 || bytes > limits.maxExtensionBytes)
-    throw tarError(`an extended tar header of ${bytes} bytes`);
   const data = await exactly(reader, bytes);
   const extension = extensionOf(header.type);
   if (extension === 'global' || extension === 'local') parsePax(data, records);
