@@ -7,10 +7,10 @@ import { systemClock } from '#shared/clock.ts';
 import { cached, cacheKey, treeDigest } from './cache.ts';
 
 let cacheDir = '';
-let hours = 0;
-/** An hour later each time. */
+let halfHours = 0;
+/** Half an hour later each time. */
 const place = () => {
-  const now = ++hours * 3_600_000;
+  const now = ++halfHours * 1_800_000;
   return { cacheDir, clock: { ...systemClock, now: () => now } };
 };
 beforeEach(() => {

@@ -26,7 +26,7 @@ export function identityOf(
   material: TrustMaterial,
 ): { readonly signer: Identity } | { readonly reason: string } {
   try {
-    const { identity } = new Verifier(material, {
+    const { identity } = new Verifier(recognising(entity, material), {
       tlogThreshold: 1,
       ctlogThreshold: 1,
       timestampThreshold: 1,
@@ -41,6 +41,19 @@ export function identityOf(
   } catch (error) {
     return { reason: causes(error) };
   }
+}
+
+/**
+ * @sigstore/verify wants a checkpoint to be signed in a name that the log's URL contains. A root that
+ * `cosign trusted-root create` makes has no URLs: there, the log is recognised by its key alone, as
+ * cosign does it.
+ */
+function recognising({ tlogEntries }: SignedEntity, material: TrustMaterial): TrustMaterial {
+  const names = tlogEntries.map((entry) => entry.inclusionProof?.checkpoint?.envelope).join('\n');
+  const tlogs = material.tlogs.map((log) =>
+    log.baseURL === '' ? { ...log, baseURL: names } : log,
+  );
+  return { ...material, tlogs };
 }
 
 function refuteCertificate(der: Uint8Array): string | null {
