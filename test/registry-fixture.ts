@@ -52,9 +52,11 @@ export interface RegistryFixture {
   /** Each resolves to stdout, and rejects with stderr in the message. */
   skopeo(...args: string[]): Promise<string>;
   oras(...args: string[]): Promise<string>;
+  /** oras without the options of login and CA, for what has two sides. */
+  orasAlone(...args: string[]): Promise<string>;
   umoci(...args: string[]): Promise<string>;
-  /** Another coordinator over the same state. */
-  restart(): Promise<void>;
+  /** Another coordinator over the same state; `between` runs when none does. */
+  restart(between?: () => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -119,9 +121,11 @@ export async function startRegistryFixture(): Promise<RegistryFixture> {
       return tool([...policy, '--authfile', authFile, ...options, ...args]);
     },
     oras: (...args) => tool([oras, ...args, '--ca-file', caFile, '--registry-config', authFile]),
+    orasAlone: (...args) => tool([oras, ...args]),
     umoci: (...args) => tool(['umoci', ...args]),
-    async restart() {
+    async restart(between = async () => {}) {
       await fixture.coordinator.stop();
+      await between();
       const { stateDir, clock } = fixture;
       const listen = '127.0.0.1:0';
       fixture.coordinator = await startCoordinator(

@@ -12,7 +12,7 @@ import {
 import { Digest, sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type Answer, json, refuse, refuseEach } from './answer.ts';
-import { holdersOf, neededBy } from './references.ts';
+import { holdersOf, neededBy, subjectOf } from './references.ts';
 import type { Repositories } from './repositories.ts';
 
 const PAGE_MAX = 1000;
@@ -69,7 +69,7 @@ export async function putManifest(
     if (missing.length > 0) return refuseEach('MANIFEST_BLOB_UNKNOWN', missing.map(pushFirst));
     const layout = await repositories.findOrCreate(name);
     await layout.putManifest(bytes, mediaType, byDigest ? undefined : reference);
-    const subject = ('image' in parsed ? parsed.image : parsed.index).subject?.digest;
+    const subject = subjectOf(parsed);
     return {
       status: 201,
       headers: {

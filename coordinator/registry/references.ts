@@ -13,27 +13,37 @@ import {
 import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 
+type Parsed = ReturnType<typeof parseManifest>;
+
 /** The tag of the referrers of a digest, where a client knows no referrers API. */
 const FALLBACK_TAG = /^sha256-[0-9a-f]{64}$/;
 const TAG_ANNOTATION = 'org.opencontainers.image.ref.name';
 
 /**
- * Manifests that do not work without `digest`. A list of referrers under their fallback tag is none:
- * who deletes a referrer corrects it afterwards (distribution-spec v1.1, "Deleting Manifests").
+ * Manifests that do not work without `digest`. A list of referrers is none: who deletes a referrer
+ * corrects the list under the fallback tag (distribution-spec v1.1, "Deleting Manifests"), and the
+ * list before that stays behind without a tag.
  */
 export async function holdersOf(layout: Layout, digest: Digest): Promise<Digest[]> {
+  const own = await parsedOrNull(layout, digest);
+  if (own !== null && subjectOf(own) !== undefined) return [];
   const path = join(layout.dir, 'index.json');
   const { manifests } = parseDocument(ImageIndex, await readFile(path), path);
   const holders = new Set<Digest>();
   for (const entry of manifests) {
     if (FALLBACK_TAG.test(entry.annotations?.[TAG_ANNOTATION] ?? '')) continue;
-    if ((await partsOf(layout, entry)).includes(digest)) holders.add(entry.digest);
+    const parsed = await parsedOrNull(layout, entry.digest);
+    if (parsed !== null && neededBy(parsed).includes(digest)) holders.add(entry.digest);
   }
   return [...holders];
 }
 
+/** What a manifest is attached to (image-spec, manifest.md, "subject"). */
+export const subjectOf = (parsed: Parsed): Digest | undefined =>
+  ('image' in parsed ? parsed.image : parsed.index).subject?.digest;
+
 /** All that a manifest needs in its own repository. Layers from elsewhere are never pushed. */
-export function neededBy(parsed: ReturnType<typeof parseManifest>): Digest[] {
+export function neededBy(parsed: Parsed): Digest[] {
   const listed =
     'image' in parsed ? [parsed.image.config, ...parsed.image.layers] : parsed.index.manifests;
   return listed.filter((each) => !isForeign(each)).map(({ digest }) => digest);
@@ -43,13 +53,13 @@ export function neededBy(parsed: ReturnType<typeof parseManifest>): Digest[] {
 const isForeign = ({ mediaType }: Descriptor): boolean =>
   /\.(?:nondistributable|foreign)\./.test(mediaType);
 
-async function partsOf(layout: Layout, { digest }: Descriptor): Promise<Digest[]> {
+/** Null for what is no manifest, or one that is damaged on disk: who pulls that is told. */
+async function parsedOrNull(layout: Layout, digest: Digest): Promise<Parsed | null> {
   try {
     const { bytes, mediaType } = await layout.manifest(digest);
-    return neededBy(parseManifest(bytes, mediaType, digest));
+    return parseManifest(bytes, mediaType, digest);
   } catch (error) {
-    // A manifest that is damaged on disk holds nothing; who pulls it is told.
-    if (error instanceof BilletError) return [];
+    if (error instanceof BilletError) return null;
     throw error;
   }
 }

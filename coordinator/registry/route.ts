@@ -42,7 +42,7 @@ export type RegistryCode =
 /** A repository is a directory: its name, with / as +, has to fit a file name. */
 const NAME_MAX = 200;
 const UPLOAD_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const RESOURCE = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.*)$/;
+const RESOURCE = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.*)$/s;
 
 /** `path` as the client wrote it, percent-encoding and all. Null for one outside /v2/. */
 export function routeOf(method: string, path: string): RegistryRoute | null {
@@ -51,7 +51,7 @@ export function routeOf(method: string, path: string): RegistryRoute | null {
   const plain = decodedOrNull(path);
   if (plain === null) return invalid('NAME_INVALID', 'the path is not percent-encoded', { path });
   if (plain === '/v2/_catalog') return { kind: 'catalog' };
-  const uploads = /^\/v2\/(.+)\/blobs\/uploads\/?([^/]*)$/.exec(plain);
+  const uploads = /^\/v2\/(.+)\/blobs\/uploads\/?([^/]*)$/s.exec(plain);
   const [, name = '', kind, rest = ''] = uploads
     ? ['', uploads[1], 'uploads', uploads[2]]
     : (RESOURCE.exec(plain) ?? []);
