@@ -22,7 +22,7 @@ import { ensureModule, loadModule } from './load-module.ts';
 import { moduleFiles } from './module-file.ts';
 import { mountComposefs } from './mount-image.ts';
 import { pullWithRoom } from './pull-with-room.ts';
-import { roomBytes } from './room.ts';
+import { roomIn } from './room.ts';
 import { sharedOrAlone } from './shared-or-alone.ts';
 import type { Store, SystemImage } from './store.ts';
 import { startThreads } from './threads.ts';
@@ -69,7 +69,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const collected = (roots: Roots) => collect({ paths, modules, images }, roots);
   const withRoom = pullWithRoom({
     lock,
-    roomBytes: () => roomBytes(dir),
+    room: () => roomIn(dir),
     sweep: async () => collected({ modules: await modules.list(), images: await images.list() }),
   });
   return {

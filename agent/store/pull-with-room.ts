@@ -4,11 +4,12 @@
 import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { storeFull } from './disk-error.ts';
+import type { Room } from './room.ts';
 import type { SharedOrAlone } from './shared-or-alone.ts';
 
 export interface RoomDeps {
   readonly lock: SharedOrAlone;
-  readonly roomBytes: () => number;
+  readonly room: () => Room;
   /** Removes objects that nothing refers to. */
   readonly sweep: () => Promise<unknown>;
 }
@@ -21,7 +22,7 @@ export interface PullWork<T> {
 }
 
 /** Less than this more is no reason to fetch a module again. */
-const MORE_BYTES = 1024 * 1024;
+const MORE: Room = { bytes: 1024 * 1024, files: 64 };
 
 /**
  * Runs `pull`. When it ends with STORE_FULL, the store is swept, since its own objects and those of
@@ -29,10 +30,13 @@ const MORE_BYTES = 1024 * 1024;
  * more. After that it is refused at once until there is more room: a node whose disk is full does not
  * fetch the same layers every 30 seconds.
  */
-export function pullWithRoom({ lock, roomBytes, sweep }: RoomDeps) {
-  const beganWith = new Map<Digest, number>();
-  const hasMore = (manifest: Digest): boolean =>
-    roomBytes() >= (beganWith.get(manifest) ?? Number.NEGATIVE_INFINITY) + MORE_BYTES;
+export function pullWithRoom({ lock, room, sweep }: RoomDeps) {
+  const beganWith = new Map<Digest, Room>();
+  const hasMore = (manifest: Digest): boolean => {
+    const [before, now] = [beganWith.get(manifest), room()];
+    if (before === undefined) return true;
+    return now.bytes >= before.bytes + MORE.bytes || now.files >= before.files + MORE.files;
+  };
 
   return async function run<T>(work: PullWork<T>): Promise<T> {
     const { manifest, load, pull } = work;
@@ -41,7 +45,7 @@ export function pullWithRoom({ lock, roomBytes, sweep }: RoomDeps) {
       if (held !== null) return held;
       throw storeFull('pull a module', { manifest });
     }
-    const began = roomBytes();
+    const began = room();
     try {
       const pulled = await lock.shared(pull);
       beganWith.delete(manifest);

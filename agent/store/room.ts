@@ -8,14 +8,21 @@ const RESERVE_MAX_BYTES = 64 * 1024 * 1024;
 /** Of a small disk. */
 const RESERVE_SHARE = 0.05;
 
-/** Bytes that modules may still take; negative when the reserve is used already. */
-export function roomBytes(dir: string): number {
-  const { bavail, blocks, bsize } = statfsSync(dir);
-  return bavail * bsize - Math.min(RESERVE_MAX_BYTES, blocks * bsize * RESERVE_SHARE);
+export interface Room {
+  /** That modules may still take; negative when the reserve is used already. */
+  readonly bytes: number;
+  /** Inodes; 0 where the file system makes them as it goes. */
+  readonly files: number;
+}
+
+export function roomIn(dir: string): Room {
+  const { bavail, blocks, bsize, ffree } = statfsSync(dir);
+  const reserve = Math.min(RESERVE_MAX_BYTES, blocks * bsize * RESERVE_SHARE);
+  return { bytes: bavail * bsize - reserve, files: ffree };
 }
 
 /** Throws STORE_FULL unless `neededBytes` fit beside the reserve. */
 export function assertRoom(dir: string, neededBytes: number): void {
-  const room = roomBytes(dir);
-  if (room < neededBytes) throw storeFull('write objects', { roomBytes: Math.max(0, room) });
+  const { bytes } = roomIn(dir);
+  if (bytes < neededBytes) throw storeFull('write objects', { roomBytes: Math.max(0, bytes) });
 }
