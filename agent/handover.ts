@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
+import { CloudMachine } from '#shared/schema/facts.ts';
 import { Condition, ModuleState } from '#shared/schema/heartbeat.ts';
 import { Identity } from '#shared/schema/identity.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
@@ -50,6 +51,8 @@ export const Handover = z.object({
   /** /proc/sys/kernel/random/boot_id: a hand-over of another boot is not believed. */
   bootId: z.uuid(),
   identity: Identity.omit({ token: true }).strip(),
+  /** Where the identity came from a cloud. */
+  cloud: CloudMachine.optional(),
   /** The generation that was booted. */
   generation: z.int().positive(),
   systemImage: Digest,

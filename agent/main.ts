@@ -9,7 +9,7 @@ import { askPlan, askStatus } from './ask.ts';
 import { CONFIG_FILE, loadConfig } from './config.ts';
 import { openLog } from './drivers/journal.ts';
 import { inheritedFds, openNotify } from './drivers/notify.ts';
-import type { AgentIo } from './run.ts';
+import type { AgentIo } from './io.ts';
 
 const NODE_MAJOR = 26;
 
@@ -57,7 +57,7 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
     case 'run':
       return await (await import('./run.ts')).run(config, io, signal);
     case 'enroll': {
-      const { enroll } = await import('./run.ts');
+      const { enroll } = await import('./enroll.ts');
       const { how, credentials } = await enroll(config, options.identity ?? null, io, signal);
       process.stdout.write(`${credentials.identity.instance}: certificate ${how}\n`);
       return;
@@ -71,7 +71,7 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
     case 'boot': {
       const { machinePorts } = await import('./boot/machine.ts');
       const { runBoot } = await import('./boot/run-boot.ts');
-      await runBoot(await machinePorts(io), signal);
+      await runBoot(await machinePorts({ ...io, metadata: config.metadata }), signal);
       return;
     }
     default:

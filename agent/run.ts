@@ -1,13 +1,12 @@
-// `run` and `enroll`: finds out where the agent stands (booted by Billet, or on a system that was
-// there before), opens store and drivers, and runs the daemon.
+// `run`: finds out where the agent stands (booted by Billet, or on a system that was there before),
+// enrolls, opens store and drivers, and runs the daemon.
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import type { Clock } from '#shared/clock.ts';
-import { BilletError } from '#shared/errors.ts';
 import { type Marker, type MarkerValue, markerLine } from '#shared/markers.ts';
+import type { CloudMachine } from '#shared/schema/facts.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
-import type { Identity } from '#shared/schema/identity.ts';
+import type { Identity, SourceIdentity } from '#shared/schema/identity.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import { type AgentConfig, loadPolicy } from './config.ts';
 import { type Booted, type PortsContext, runDaemon } from './daemon.ts';
@@ -17,58 +16,34 @@ import type { Log } from './drivers/journal.ts';
 import { hostMountTable } from './drivers/mount-table.ts';
 import { hostMounts } from './drivers/mounts.ts';
 import { hostNodeSettings } from './drivers/node-settings.ts';
-import type { Notify } from './drivers/notify.ts';
 import { systemdPower } from './drivers/power.ts';
 import { systemdUnits } from './drivers/units.ts';
+import { enrollWithRetry, ownIdentity } from './enroll.ts';
 import { type Handover, readHandover, runPaths } from './handover.ts';
-import { loadCredentials } from './identity/credentials.ts';
-import { discoverIdentity, standardStrategies } from './identity/discover.ts';
-import { type Enrolled, ensureEnrolled } from './identity/ensure-enrolled.ts';
-import { fileStrategy } from './identity/file.ts';
-import { loadKey } from './identity/key.ts';
-import { backoffMs } from './link/backoff.ts';
+import type { ShownClaim } from './identity/claim.ts';
+import type { AgentIo } from './io.ts';
 import { readEnvelope } from './link/desired.ts';
 import { moduleSource } from './link/module-source.ts';
 import { type StoreModules, storeModules } from './reconcile/store-modules.ts';
 import { openStore } from './store/open-store.ts';
 
-export interface AgentIo {
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Log;
-  readonly notify: Notify;
-  /** As uname(2) says. */
-  readonly architecture: string;
-}
-
-const ENROLL_RETRY = { baseMs: 2_000, capMs: 120_000 };
-
-/** Enrolls and returns; what is valid already stays. `file` instead of the usual strategies. */
-export async function enroll(
-  config: AgentConfig,
-  file: string | null,
-  io: AgentIo,
-  signal: AbortSignal,
-): Promise<Enrolled> {
-  const strategies = file === null ? standardStrategies() : [fileStrategy({ paths: [file] })];
-  const { identity } = await discoverIdentity(strategies, signal);
-  const facts = await linuxHost({ architecture: io.architecture }).facts();
-  return await ensureEnrolled(
-    { identity, facts: { ...facts, keySurvives: true }, dir: config.stateDir, clock: io.clock },
-    signal,
-  );
-}
-
 /** Runs until `signal` aborts. Throws what keeps the agent from running; systemd starts it again. */
 export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal): Promise<void> {
   const { clock, random, log, notify } = io;
-  const host = linuxHost({ architecture: io.architecture });
-  const ground = await groundOf(config, await host.bootId(), signal);
+  const linux = linuxHost({ architecture: io.architecture });
+  const ground = await groundOf(config, await linux.bootId(), signal);
+  const host = knowing(linux, ground);
   const mark = marker(log, ground.handover !== null);
-  mark('agent-start', { instance: ground.identity.instance, generation: ground.generation });
+  const { instance = 'none' } = ground.identity;
+  mark('agent-start', { instance, generation: ground.generation });
   await mkdir(ground.runDir, { recursive: true, mode: 0o700 });
 
-  const enrolled = await enrollWithRetry(ground, host, io, signal);
+  const onClaim = ({ code, key, expiresAt: expires }: ShownClaim) =>
+    mark('claim', { code, key, expires });
+  const { identity: source, stateDir: dir } = ground;
+  const request = { identity: source, dir, facts: host.facts, onClaim };
+  const enrolled = await enrollWithRetry(request, io, signal);
+  const { identity } = enrolled.credentials;
   const store = await openStore({ dir: ground.storeDir });
   let modules: StoreModules | null = null;
   try {
@@ -92,7 +67,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
             store,
             policy: ground.policy,
             floors: () => state.record.floors,
-            exempt: () => new Set(manifestsOf(good(), ground.identity)),
+            exempt: () => new Set(manifestsOf(good(), identity)),
             sourceOf: moduleSource({ session: link.session, clock, random }),
           });
           return {
@@ -114,7 +89,8 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
 /** Where this agent stands: handed over by the boot stage, or on a system of its own. */
 interface Ground {
   readonly handover: Handover | null;
-  readonly identity: Identity;
+  readonly identity: SourceIdentity;
+  readonly cloud: CloudMachine | undefined;
   readonly generation: number;
   readonly policy: TrustPolicy;
   readonly stateDir: string;
@@ -129,12 +105,13 @@ async function groundOf(config: AgentConfig, bootId: string, signal: AbortSignal
   const handed = await readHandover(paths, bootId);
   if (handed !== null) {
     const { handover, policy } = handed;
-    const { identity, generation, conditions, data } = handover;
+    const { identity, cloud, generation, conditions, data } = handover;
     const { state: stateDir, store: storeDir, run: runDir } = paths;
     const keySurvives = data === 'persist';
     return {
       handover,
       identity,
+      cloud,
       generation,
       policy,
       stateDir,
@@ -144,27 +121,14 @@ async function groundOf(config: AgentConfig, bootId: string, signal: AbortSignal
       conditions,
     };
   }
-  const identity = await ownIdentity(config, signal);
+  const { identity, cloud } = await ownIdentity(config, signal);
   const { stateDir, storeDir, runDir, trustPolicy } = config;
   const policy = await loadPolicy(trustPolicy);
   const conditions = [BOOT_UNVERIFIED];
   return {
-    ...{ handover: null, identity, generation: 0, policy, conditions },
+    ...{ handover: null, identity, cloud, generation: 0, policy, conditions },
     ...{ stateDir, storeDir, runDir, keySurvives: true },
   };
-}
-
-/** What a source says, else what `enroll` left: it may have been given a file that is gone. */
-async function ownIdentity({ stateDir }: AgentConfig, signal: AbortSignal): Promise<Identity> {
-  try {
-    return (await discoverIdentity(standardStrategies(), signal)).identity;
-  } catch (error) {
-    if (!(error instanceof BilletError) || error.code !== 'IDENTITY_MISSING') throw error;
-    const key = await loadKey(stateDir);
-    const kept = key === null ? null : await loadCredentials(stateDir, key);
-    if (kept === null) throw error;
-    return kept.identity;
-  }
 }
 
 const BOOT_UNVERIFIED: Condition = {
@@ -173,24 +137,15 @@ const BOOT_UNVERIFIED: Condition = {
   hint: 'boot it from a Billet boot image under Secure Boot',
 };
 
-async function enrollWithRetry(
-  { identity, stateDir, keySurvives }: Ground,
-  host: Host,
-  { clock, random, log, notify }: AgentIo,
-  signal: AbortSignal,
-): Promise<Enrolled> {
-  for (let attempt = 0; ; attempt++)
-    try {
-      const facts = { ...(await host.facts()), keySurvives };
-      return await ensureEnrolled({ identity, facts, dir: stateDir, clock }, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof BilletError) || !error.retryable) throw error;
-      log.fail(error);
-      notify.status(`not enrolled yet: ${error.message}`);
-      await clock.sleep(ENROLL_RETRY.baseMs + backoffMs(attempt, random(), ENROLL_RETRY), signal);
-    }
-}
+/** The machine as it says itself, with what only this agent knows of it. */
+const knowing = (host: Host, { keySurvives, cloud }: Ground): Host => ({
+  ...host,
+  facts: async () => ({
+    ...(await host.facts()),
+    keySurvives,
+    ...(cloud === undefined ? {} : { cloud }),
+  }),
+});
 
 function bootedOf(handover: Handover | null): Booted | null {
   if (handover === null) return null;

@@ -22,7 +22,7 @@ export const EXIT = {
 
 const CODES_BY_EXIT: readonly (readonly [number, readonly Code[]])[] = [
   [EXIT.usage, ['ARGUMENT_INVALID']],
-  [EXIT.notFound, ['NOT_FOUND']],
+  [EXIT.notFound, ['CLAIM_UNKNOWN', 'NOT_FOUND']],
   [
     EXIT.refused,
     [
@@ -31,6 +31,7 @@ const CODES_BY_EXIT: readonly (readonly [number, readonly Code[]])[] = [
       'CERTIFICATE_INVALID',
       'CERTIFICATE_REQUIRED',
       'CERTIFICATE_REVOKED',
+      'CLAIM_DENIED',
       'CSR_REFUSED',
       'FORBIDDEN',
       'REGISTRY_DENIED',

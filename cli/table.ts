@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/events.ts')).eventsCommand(io),
   },
   {
+    name: 'claim',
+    summary: 'list, show, approve and deny machines that ask to be let in',
+    load: async (io) => (await import('./commands/claim.ts')).claimCommand(io),
+  },
+  {
     name: 'token',
     summary: 'create, list and revoke bootstrap tokens',
     load: async (io) => (await import('./commands/token.ts')).tokenCommand(io),
@@ -49,6 +54,11 @@ export const COMMANDS: readonly CommandRow[] = [
     name: 'certificate',
     summary: 'revoke the certificate of an instance',
     load: async (io) => (await import('./commands/certificate.ts')).certificateCommand(io),
+  },
+  {
+    name: 'ca',
+    summary: 'show, rotate and retire the certificate authority',
+    load: async (io) => (await import('./commands/ca.ts')).caCommand(io),
   },
   {
     name: 'module',

@@ -7,6 +7,7 @@ import type { Authorities } from './ca/authorities.ts';
 import type { Register } from './ca/register.ts';
 import type { Revocations } from './ca/revocation.ts';
 import type { Rotation } from './ca/rotation.ts';
+import type { ClaimLimits } from './claims/limits.ts';
 import type { Live } from './live/live.ts';
 import type { Log } from './log.ts';
 import type { Records } from './records.ts';
@@ -23,6 +24,8 @@ export interface Deps {
   readonly live: Live;
   /** Failed enrollments and credentials, by the caller's address. */
   readonly failures: FailureLimit;
+  /** How fast claims may be asked for and codes be tried. */
+  readonly claims: ClaimLimits;
   /** Base URL that nodes and operators use, without a slash at its end. */
   readonly url: () => string;
   /** Whether requests are served: not while starting or stopping. */

@@ -10,6 +10,7 @@ import { ensureAdminContext } from './access/admin-context.ts';
 import { failureLimit } from './access/failure-limit.ts';
 import { openCa } from './ca/open.ts';
 import { callers as openCallers, peerOf } from './caller.ts';
+import { claimLimits } from './claims/limits.ts';
 import { type Config, type ConfigInput, loadConfig, parseConfig, splitListen } from './config.ts';
 import type { Deps } from './deps.ts';
 import { problemOf } from './http/problem.ts';
@@ -102,6 +103,7 @@ export async function startCoordinator(
     trustDomain,
     live: nodes.live,
     failures,
+    claims: claimLimits(clock),
     url: () => advertisedUrl(config, 'https', https),
     isReady: () => ready,
   };

@@ -2,6 +2,7 @@
 
 import type { Clock } from '#shared/clock.ts';
 import { credentialRecords } from './access/credentials.ts';
+import { claimRecords } from './claims/records.ts';
 import { eventRecords } from './events/records.ts';
 import { nodeRecords } from './nodes/records.ts';
 import { tokenRecords } from './nodes/tokens.ts';
@@ -16,6 +17,7 @@ export const records = (store: Store, clock: Clock) => ({
   events: eventRecords(store, clock),
   tokens: tokenRecords(store),
   credentials: credentialRecords(store),
+  ...claimRecords(store),
   ...nodeRecords(store),
   ...taskRecords(store),
 });

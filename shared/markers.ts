@@ -7,6 +7,7 @@ export const MARKERS = {
   'boot-start': 'the initramfs runs its agent',
   'network-up': 'an interface has an address',
   identity: 'the machine knows which instance it is',
+  claim: 'nobody knows this machine: an operator has to approve the code; again with each new code',
   enrolled: 'the coordinator has issued a certificate',
   desired: 'the desired state is here',
   'store-ready': 'the object store is mounted',

@@ -92,7 +92,10 @@ export async function testMachine(context: TestContext, shop: Workshop): Promise
       }),
       openDataDisk: async () => ({ kind: 'persist', device: '/dev/test' }),
       discoverIdentity: async () => ({ identity: IDENTITY, source: 'test' }),
-      ensureEnrolled: async () => ({ how: 'survived' }) as Enrolled,
+      recallInstance: async (source) => source,
+      keptIdentity: async () => null,
+      ensureEnrolled: async () =>
+        ({ how: 'survived', credentials: { identity: IDENTITY } }) as Enrolled,
       openUplink: () => ({
         fetchDesired: async () => machine.answer(),
         sourceFor: () => shop.layout,

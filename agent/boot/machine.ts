@@ -11,8 +11,10 @@ import { loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts } from '../drivers/mounts.ts';
 import { networkUp } from '../drivers/network.ts';
 import { RUN_DIR, runPaths } from '../handover.ts';
-import { discoverIdentity, standardStrategies } from '../identity/discover.ts';
-import { ensureEnrolled } from '../identity/ensure-enrolled.ts';
+import type { ShownClaim } from '../identity/claim.ts';
+import { discoverIdentity } from '../identity/discover.ts';
+import { ensureEnrolled, keptIdentity, recallInstance } from '../identity/ensure-enrolled.ts';
+import { type MetadataUrls, standardStrategies } from '../identity/strategies.ts';
 import { fetchDesired } from '../link/desired.ts';
 import { moduleSource } from '../link/module-source.ts';
 import { openSession } from '../link/session.ts';
@@ -26,6 +28,7 @@ export interface MachineOptions {
   readonly random: () => number;
   /** As uname(2) says. */
   readonly architecture: string;
+  readonly metadata: MetadataUrls;
 }
 
 const TRUST_POLICY = '/etc/billet/trust-policy.json';
@@ -40,6 +43,9 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
   const attachLoop = loopDevices();
   const host = linuxHost({ architecture });
   const memoryBytes = async () => (await host.facts()).memoryBytes;
+  const log = bootLog({ say: bootConsole(), uptimeSeconds, path: paths.markers });
+  const onClaim = ({ code, key, expiresAt }: ShownClaim) =>
+    log.marker('claim', { code, key, expires: expiresAt });
   return {
     clock,
     random,
@@ -47,16 +53,19 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
     mounts,
     sysroot: SYSROOT,
     exec: hostExec,
-    log: bootLog({ say: bootConsole(), uptimeSeconds, path: paths.markers }),
+    log,
     facts: () => host.facts(),
     bootId: () => host.bootId(),
     trustPolicy: () => loadPolicy(TRUST_POLICY),
     networkUp: (signal) => networkUp({ exec: hostExec, clock }, signal),
     openDataDisk: (signal) =>
       openDataDisk({ paths, mounts, attachLoop, exec: hostExec, memoryBytes }, signal),
-    discoverIdentity: (signal) => discoverIdentity(standardStrategies(), signal),
+    discoverIdentity: (signal, network) =>
+      discoverIdentity(standardStrategies({ urls: options.metadata, network }), signal),
+    recallInstance: (source) => recallInstance(source, paths.state),
+    keptIdentity: () => keptIdentity(paths.state),
     ensureEnrolled: (identity, facts, signal) =>
-      ensureEnrolled({ identity, facts, dir: paths.state, clock }, signal),
+      ensureEnrolled({ identity, facts, dir: paths.state, clock, onClaim }, signal),
     openUplink: ({ credentials, key }) => {
       const { identity, ca, certificate } = credentials;
       const client = { certificate, key: key.pem };

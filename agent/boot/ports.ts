@@ -4,7 +4,7 @@
 import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Facts } from '#shared/schema/facts.ts';
-import type { Identity } from '#shared/schema/identity.ts';
+import type { Identity, SourceIdentity } from '#shared/schema/identity.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import type { Exec } from '../drivers/exec.ts';
@@ -41,9 +41,17 @@ export interface BootPorts {
   readonly trustPolicy: () => Promise<TrustPolicy>;
   readonly networkUp: (signal: AbortSignal) => Promise<NetworkUp>;
   readonly openDataDisk: (signal: AbortSignal) => Promise<DataDisk>;
-  readonly discoverIdentity: (signal: AbortSignal) => Promise<Discovered>;
+  /** `network` resolves once there is one: only some sources need it. */
+  readonly discoverIdentity: (
+    signal: AbortSignal,
+    network: () => Promise<void>,
+  ) => Promise<Discovered>;
+  /** With the instance that an earlier boot enrolled as, where the source names none. */
+  readonly recallInstance: (source: SourceIdentity) => Promise<SourceIdentity>;
+  /** Of an earlier boot whose key survives. */
+  readonly keptIdentity: () => Promise<Identity | null>;
   readonly ensureEnrolled: (
-    identity: Identity,
+    source: SourceIdentity,
     facts: Facts,
     signal: AbortSignal,
   ) => Promise<Enrolled>;

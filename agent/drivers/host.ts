@@ -15,7 +15,7 @@ export interface Vitals {
 }
 
 export interface Host {
-  /** Without keySurvives, which only who keeps the key knows. */
+  /** Without keySurvives and cloud, which others know. */
   facts(): Promise<Facts>;
   vitals(): Promise<Vitals>;
   /** Another one is another boot. */
@@ -96,7 +96,7 @@ export function linuxHost({ root = '/', architecture }: HostOptions): Host {
         dmi: await dmi(),
         macs: await macs(),
         disks: (await disks()).slice(0, 256),
-      } satisfies Record<keyof Omit<Facts, 'keySurvives'>, unknown>);
+      } satisfies Record<keyof Omit<Facts, 'keySurvives' | 'cloud'>, unknown>);
     },
 
     async vitals() {

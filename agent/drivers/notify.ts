@@ -1,4 +1,4 @@
-// Tells systemd how the agent is: READY, STATUS, WATCHDOG and STOPPING (sd_notify(3)), over a socket
+// Tells systemd how the agent is: READY, STATUS, EXTEND_TIMEOUT, WATCHDOG and STOPPING (sd_notify(3)), over a socket
 // that systemd opened for it (OpenFile=/run/systemd/notify:notify).
 
 import { writeSync } from 'node:fs';
@@ -8,6 +8,8 @@ export interface Notify {
   ready(): void;
   /** One line for `systemctl status`. */
   status(text: string): void;
+  /** The start takes so much longer from now on. */
+  extendStart(ms: number): void;
   /** The event loop is alive. */
   watchdog(): void;
   stopping(): void;
@@ -29,6 +31,7 @@ export function openNotify(fd: number | null): Notify {
   return {
     ready: () => send('READY=1\n'),
     status: (text) => send(`STATUS=${text.replace(/\p{Cc}+/gu, ' ').slice(0, 512)}\n`),
+    extendStart: (ms) => send(`EXTEND_TIMEOUT_USEC=${ms * 1000}\n`),
     watchdog: () => send('WATCHDOG=1\n'),
     stopping: () => send('STOPPING=1\n'),
   };

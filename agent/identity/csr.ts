@@ -27,9 +27,12 @@ const ECDSA_SHA256 = tlv(SEQUENCE, Buffer.from('06082a8648ce3d040302', 'hex')); 
 const utf8String = (text: string) => tlv(0x0c, Buffer.from(text));
 const bitString = (bytes: Uint8Array) => tlv(0x03, Buffer.from([0]), bytes);
 
-/** PEM of a request for `CN=<commonName>`, signed by `key`. */
-export function createCsr(key: NodeKey, commonName: string): string {
-  const subject = tlv(SEQUENCE, tlv(SET, tlv(SEQUENCE, COMMON_NAME, utf8String(commonName))));
+/** PEM of a request for `CN=<commonName>`, or for an empty subject, signed by `key`. */
+export function createCsr(key: NodeKey, commonName: string | null): string {
+  const subject =
+    commonName === null
+      ? tlv(SEQUENCE)
+      : tlv(SEQUENCE, tlv(SET, tlv(SEQUENCE, COMMON_NAME, utf8String(commonName))));
   const publicKey = key.publicKey.export({ type: 'spki', format: 'der' });
   const info = tlv(SEQUENCE, VERSION_0, subject, publicKey, tlv(ATTRIBUTES));
   const ed25519 = key.privateKey.asymmetricKeyType === 'ed25519';

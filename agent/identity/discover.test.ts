@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { cmdlineWords } from './cmdline.ts';
-import { discoverIdentity, standardStrategies } from './discover.ts';
+import { discoverIdentity } from './discover.ts';
+import { standardStrategies } from './strategies.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -23,7 +24,7 @@ async function put(path: string, content: string | Buffer): Promise<void> {
   await writeFile(join(root, path), content);
 }
 
-const discover = () => discoverIdentity(standardStrategies(root), new AbortController().signal);
+const discover = () => discoverIdentity(standardStrategies({ root }), new AbortController().signal);
 const cmdline = (values: object) =>
   `quiet ${Object.entries(values)
     .map(([key, value]) => `billet.${key}=${value}`)

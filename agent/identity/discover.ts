@@ -2,51 +2,62 @@
 // it: identities are never mixed from several sources.
 
 import { BilletError } from '#shared/errors.ts';
-import { Identity } from '#shared/schema/identity.ts';
-import { cmdlineStrategy } from './cmdline.ts';
-import { fileStrategy } from './file.ts';
-import { fwCfgStrategy } from './fw-cfg.ts';
-import { smbiosStrategy } from './smbios.ts';
+import type { CloudMachine } from '#shared/schema/facts.ts';
+import { Identity, SourceIdentity } from '#shared/schema/identity.ts';
 import type { IdentityStrategy, IdentityValues } from './strategy.ts';
 
 export interface Discovered {
-  readonly identity: Identity;
+  readonly identity: SourceIdentity;
   /** Name of the strategy. */
   readonly source: string;
+  /** Where the source is a cloud's. */
+  readonly cloud?: CloudMachine;
 }
 
-/** The order of the design; `root` stands before every path that is read. */
-export const standardStrategies = (root = '/'): readonly IdentityStrategy[] => [
-  cmdlineStrategy({ root }),
-  fwCfgStrategy({ root }),
-  smbiosStrategy({ root }),
-  fileStrategy({ root }),
-];
-
 /**
- * Throws IDENTITY_MISSING when no strategy says anything, CONFIG_INVALID when the first one that
- * does leaves a key out or gives a value that cannot be. Secrets are not in messages.
+ * A metadata service that fails is passed over: a later source may speak. Throws IDENTITY_MISSING
+ * when none says anything (METADATA_FAILED when one failed), CONFIG_INVALID when the first that does
+ * leaves a key out or gives a value that cannot be. Secrets are not in messages.
  */
 export async function discoverIdentity(
   strategies: readonly IdentityStrategy[],
   signal: AbortSignal,
 ): Promise<Discovered> {
+  let failed: BilletError | null = null;
   for (const strategy of strategies) {
     signal.throwIfAborted();
-    const values = await strategy.read(signal);
-    if (values !== null) return { identity: complete(values, strategy), source: strategy.name };
+    try {
+      const values = await strategy.read(signal);
+      if (values !== null) return await discovered(strategy, values, signal);
+    } catch (error) {
+      if (!(error instanceof BilletError) || error.code !== 'METADATA_FAILED') throw error;
+      failed ??= error;
+    }
   }
+  if (failed !== null) throw failed;
   throw new BilletError(
     'IDENTITY_MISSING',
     `none of ${strategies.map(({ name }) => name).join(', ')} says who this machine is`,
     {
-      hint: `give coordinator, ca, instance and token, e.g. by ${strategies[0]?.place ?? 'a file'}; \`billet token create\` prints them`,
+      hint: `give coordinator, ca, instance and token, e.g. by ${strategies[0]?.place ?? 'a file'}; \`billet token create\` prints them. With coordinator and ca alone the machine asks to be claimed`,
     },
   );
 }
 
-function complete(values: IdentityValues, { name, place }: IdentityStrategy): Identity {
-  const parsed = Identity.safeParse(values);
+async function discovered(
+  strategy: IdentityStrategy,
+  values: IdentityValues,
+  signal: AbortSignal,
+): Promise<Discovered> {
+  const identity = complete(values, strategy);
+  const cloud = (await strategy.machine?.(signal)) ?? null;
+  return { identity, source: strategy.name, ...(cloud === null ? {} : { cloud }) };
+}
+
+function complete(values: IdentityValues, { name, place }: IdentityStrategy): SourceIdentity {
+  // A token is of one instance, and says nothing without it.
+  const schema = values.token === undefined ? SourceIdentity : Identity;
+  const parsed = schema.safeParse(values);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => {
     const key = issue.path.join('.');

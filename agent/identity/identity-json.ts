@@ -23,8 +23,9 @@ export function parseIdentityJson(json: string, where: string): IdentityValues {
 function parseJson(json: string, where: string): unknown {
   try {
     return JSON.parse(json.replace(/\0+$/, ''));
-  } catch (cause) {
-    throw invalid(where, 'it is not JSON', cause);
+  } catch {
+    // The parser's message quotes what it read, and with it the token.
+    throw invalid(where, 'it is not JSON', undefined);
   }
 }
 

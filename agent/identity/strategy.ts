@@ -1,5 +1,6 @@
 // What an identity strategy is: one way in which a machine may be told who it is. Types only.
 
+import type { CloudMachine } from '#shared/schema/facts.ts';
 import type { IDENTITY_KEYS } from '#shared/schema/identity.ts';
 
 export type IdentityKey = (typeof IDENTITY_KEYS)[number];
@@ -15,7 +16,9 @@ export interface IdentityStrategy {
   /**
    * What this source says, or null when it says nothing of Billet. Asks the network only in
    * strategies that are made for it, and gives up when `signal` aborts. Throws CONFIG_INVALID when
-   * the source speaks of Billet but cannot be understood.
+   * the source speaks of Billet but cannot be understood, METADATA_FAILED when it does not answer.
    */
   read(signal: AbortSignal): Promise<IdentityValues | null>;
+  /** What a cloud calls this machine; asked only once `read` found something. */
+  machine?(signal: AbortSignal): Promise<CloudMachine | null>;
 }

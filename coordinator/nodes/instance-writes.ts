@@ -12,7 +12,7 @@ import { transact } from '../store/transact.ts';
 import { closingSteps, stepChanges } from '../tasks/task-writes.ts';
 import { dueDeadline, follow, isLive, mayEnroll } from './lifecycle.ts';
 import { generationChanges } from './node-writes.ts';
-import { enter, type InstanceRecord } from './records.ts';
+import { enter, type InstanceRecord, type NodeRecord } from './records.ts';
 import { advance } from './rules.ts';
 import { revokeTokenChanges } from './token-writes.ts';
 
@@ -22,30 +22,40 @@ export async function createInstance(
   actor: string,
   name: NodeName,
 ): Promise<InstanceRecord> {
-  const id = newInstanceId();
   const made = await transact(records.store, `node ${name}`, async () => {
     const node = await records.nodes.get(name);
     if (!node)
       throw new BilletError('NOT_FOUND', `no node ${name}`, { hint: `billet node create ${name}` });
-    const { spec, generation, instance } = node.record;
+    const { instance } = node.record;
     if (instance !== null)
       throw new BilletError('CONFLICT', `node ${name} has the instance ${instance}`, {
         hint: `billet instance show ${instance}; it has to be terminated before the next one`,
         details: { instance },
       });
-    const record = advance(newRecord(id, name, generation, records.clock.now()), generation);
-    return {
-      changes: [
-        records.instances.put(id, record, ABSENT),
-        records.nodes.put(name, { ...node.record, instance: id }, node.revision),
-        ...generationChanges(records, record, spec),
-        told(records, actor, id, 'instance.created', `${id} was created for ${name}`),
-      ],
-      result: () => record,
-    };
+    const record = freshInstance(records, node.record);
+    return { changes: instanceCreated(records, actor, node, record), result: () => record };
   });
   return made as InstanceRecord;
 }
+
+/** A new instance of the node, at its generation, with its first boot ordered. Not yet written. */
+export function freshInstance(records: Records, { name, generation }: NodeRecord): InstanceRecord {
+  const record = newRecord(newInstanceId(), name, generation, records.clock.now());
+  return advance(record, generation);
+}
+
+/** Part of a commit: the node has this new instance from now on. */
+export const instanceCreated = (
+  records: Records,
+  actor: string,
+  { record: node, revision }: Found<NodeRecord>,
+  record: InstanceRecord,
+): readonly Change[] => [
+  records.instances.put(record.id, record, ABSENT),
+  records.nodes.put(node.name, { ...node, instance: record.id }, revision),
+  ...generationChanges(records, record, node.spec),
+  told(records, actor, record.id, 'instance.created', `${record.id} was created for ${node.name}`),
+];
 
 const newRecord = (
   id: InstanceId,

@@ -4,6 +4,7 @@
 import type { Clock } from '#shared/clock.ts';
 import { InstanceId } from '#shared/schema/ids.ts';
 import type { Register } from '../ca/register.ts';
+import { sweepClaims } from '../claims/claim-writes.ts';
 import type { Log } from '../log.ts';
 import type { Records } from '../records.ts';
 import { settleTasks } from '../tasks/task-writes.ts';
@@ -41,6 +42,7 @@ export async function sweepRecords({ records, register, clock }: SweepDeps): Pro
     records.tasks,
     ({ finishedAt }) => finishedAt !== null && finishedAt + TASKS_KEPT_MS < now,
   );
+  await sweepClaims(records);
   await register.prune(now);
 }
 

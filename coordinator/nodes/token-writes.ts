@@ -28,13 +28,9 @@ export async function createToken(
   const { instance, ttlMs } = wanted;
   const made = await transact(records.store, `instance ${instance}`, async () => {
     const found = await enrollable(records, instance);
-    const open = await openTokens(records, found.record);
-    if (open.length >= OPEN_MAX)
-      throw new BilletError('CONFLICT', `${instance} has ${OPEN_MAX} open tokens`, {
-        hint: `billet token list --instance ${instance}, then billet token revoke ID`,
-      });
     const token = newToken({ instance, ttlMs, createdBy: actor, now: records.clock.now() });
-    const next = { ...found.record, openTokens: [...open.map(({ id }) => id), token.record.id] };
+    const open = await withOpenToken(records, found.record, token.record.id);
+    const next = { ...found.record, openTokens: open };
     return {
       changes: [
         records.instances.put(instance, next, found.revision),
@@ -44,6 +40,20 @@ export async function createToken(
     };
   });
   return made as MadeToken;
+}
+
+/** The open tokens of an instance with one more. CONFLICT when it has 8. */
+export async function withOpenToken(
+  records: Records,
+  instance: InstanceRecord,
+  id: TokenId,
+): Promise<TokenId[]> {
+  const open = await openTokens(records, instance);
+  if (open.length >= OPEN_MAX)
+    throw new BilletError('CONFLICT', `${instance.id} has ${OPEN_MAX} open tokens`, {
+      hint: `billet token list --instance ${instance.id}, then billet token revoke ID`,
+    });
+  return [...open.map((token) => token.id), id];
 }
 
 /**

@@ -21,6 +21,8 @@ export const TokenRecord = z.strictObject({
   createdAt: Moment,
   createdBy: z.string().max(128),
   expiresAt: Moment,
+  /** The one key (SHA-256 of its SPKI) that may use it; null for whichever comes first. */
+  key: Digest.nullable(),
   /** By which key (SHA-256 of its SPKI), and the certificate that it got. */
   used: z
     .strictObject({
@@ -36,7 +38,13 @@ export const TokenRecord = z.strictObject({
 export type TokenRecord = z.infer<typeof TokenRecord>;
 
 export const tokenRecords = (store: Store) =>
-  collection(store, { prefix: 'tokens', schema: TokenRecord, id: TokenId, version: 1 });
+  collection(store, {
+    prefix: 'tokens',
+    schema: TokenRecord,
+    id: TokenId,
+    version: 2,
+    migrations: { 1: (old) => ({ ...(old as object), key: null }) },
+  });
 
 /** A new token and its secret, which is in no other place. */
 export function newToken(wanted: {
@@ -53,6 +61,7 @@ export function newToken(wanted: {
     createdAt: wanted.now,
     createdBy: wanted.createdBy,
     expiresAt: wanted.now + wanted.ttlMs,
+    key: null,
     used: null,
     revokedAt: null,
   };
@@ -75,7 +84,10 @@ export function judgeToken(
   now: number,
 ): TokenRecord['used'] {
   const fits =
-    token !== null && secretMatches(use.secret, token.hash) && token.instance === use.instance;
+    token !== null &&
+    secretMatches(use.secret, token.hash) &&
+    token.instance === use.instance &&
+    (token.key ?? use.key) === use.key;
   if (!fits || token.revokedAt !== null)
     throw new BilletError('TOKEN_INVALID', `no such token for ${use.instance}`, {
       hint: `billet token create ${use.instance}, or \`billet instance boot ${use.instance}\` for a network boot`,

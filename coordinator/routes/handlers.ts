@@ -3,6 +3,7 @@
 import type { Handlers } from '../router.ts';
 import { accessHandlers } from './access-handlers.ts';
 import { caHandlers } from './ca-handlers.ts';
+import { claimHandlers } from './claim-handlers.ts';
 import { nodeAdminHandlers } from './node-admin-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
 import { stateHandlers, taskHandlers } from './task-handlers.ts';
@@ -11,6 +12,7 @@ export const handlers: Handlers = {
   ...nodeHandlers,
   ...nodeAdminHandlers,
   ...accessHandlers,
+  ...claimHandlers,
   ...caHandlers,
   ...taskHandlers,
   ...stateHandlers,

@@ -2,6 +2,9 @@
 
 import { z } from 'zod';
 
+/** PEM of a PKCS#10 request (RFC 2986). */
+export const Csr = z.string().max(8192).startsWith('-----BEGIN CERTIFICATE REQUEST-----');
+
 export const none = z.strictObject({});
 /** A request without a body, or a reply that says nothing. */
 export const empty = z.strictObject({}).default({});

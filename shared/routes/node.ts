@@ -7,11 +7,8 @@ import { Heartbeat, HeartbeatReply } from '../schema/heartbeat.ts';
 import { BootstrapToken } from '../schema/identity.ts';
 import { InstanceId, TaskId, Timestamp } from '../schema/ids.ts';
 import { LeasedTask, TaskOutcome, TaskState } from '../schema/task.ts';
-import { none } from './common.ts';
+import { Csr, none } from './common.ts';
 import type { Route } from './route.ts';
-
-/** PEM of a PKCS#10 request (RFC 2986). */
-const Csr = z.string().max(8192).startsWith('-----BEGIN CERTIFICATE REQUEST-----');
 
 const Issued = z.object({
   /** PEM of the node's certificate. */

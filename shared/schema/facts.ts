@@ -16,6 +16,15 @@ export const Disk = z.object({
 });
 export type Disk = z.infer<typeof Disk>;
 
+/** As the metadata service says that this machine is called there. Not proven to anyone. */
+export const CloudMachine = z.object({
+  provider: z.enum(['ec2', 'gce', 'azure', 'openstack', 'nocloud']),
+  /** The provider's name of the machine: an instance id, a UUID, a number. */
+  instance: text,
+  zone: text.optional(),
+});
+export type CloudMachine = z.infer<typeof CloudMachine>;
+
 export const Facts = z.object({
   architecture: text,
   kernelRelease: text,
@@ -30,6 +39,7 @@ export const Facts = z.object({
     .object({ vendor: text, product: text, serial: text, uuid: text, assetTag: text })
     .partial()
     .default({}),
+  cloud: CloudMachine.optional(),
   /** Whether its key outlives a reboot: a billet-persist disk, or a TPM. */
   keySurvives: z.boolean().optional(),
   macs: z.array(MacAddress).max(64),

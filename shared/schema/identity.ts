@@ -18,5 +18,12 @@ export const Identity = z.strictObject({
 });
 export type Identity = z.infer<typeof Identity>;
 
+/**
+ * What a source says of a machine. Without an instance nobody has registered it: it asks to be
+ * claimed.
+ */
+export const SourceIdentity = Identity.partial({ instance: true });
+export type SourceIdentity = z.infer<typeof SourceIdentity>;
+
 /** Kernel command line words, fw_cfg file names under opt/billet/, SMBIOS OEM string prefixes. */
 export const IDENTITY_KEYS = ['coordinator', 'ca', 'instance', 'token'] as const;

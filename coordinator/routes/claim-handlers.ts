@@ -1,0 +1,52 @@
+// Claims: the machine's side for anyone, limited by address; the operator's, limited by wrong codes.
+
+import { approveClaim, denyClaim, findClaim } from '../claims/claim-answers.ts';
+import { openClaim, pollClaim } from '../claims/claim-writes.ts';
+import { claimStatus, claimView } from '../claims/records.ts';
+import type { Handlers } from '../router.ts';
+import { actorOf } from './handler.ts';
+import { listPage } from './page.ts';
+
+type ClaimHandlers = Pick<
+  Handlers,
+  'openClaim' | 'pollClaim' | 'listClaims' | 'getClaim' | 'approveClaim' | 'denyClaim'
+>;
+
+export const claimHandlers: ClaimHandlers = {
+  async openClaim({ body, address }, { records, claims }) {
+    claims.admitFrom(address);
+    return { body: claimStatus(await openClaim(records, { ...body, address })) };
+  },
+
+  async pollClaim({ body, address }, { records, failures }) {
+    const record = await failures.guard(address, () => pollClaim(records, body));
+    return { body: claimStatus(record) };
+  },
+
+  listClaims: async ({ query }, { records, clock }) => ({
+    body: await listPage(
+      records.claims,
+      query,
+      ({ record }) => claimView(record),
+      ({ expiresAt }) => expiresAt > clock.now(),
+    ),
+  }),
+
+  async getClaim({ caller, params }, { records, claims }) {
+    const found = await claims.guardCode(actorOf(caller), () => findClaim(records, params.code));
+    return { body: claimView(found.record) };
+  },
+
+  async approveClaim({ caller, params, body }, { records, claims }) {
+    const actor = actorOf(caller);
+    const wanted = { code: params.code, ...body };
+    const approve = () => approveClaim(records, actor, wanted);
+    return { body: claimView(await claims.guardCode(actor, approve)) };
+  },
+
+  async denyClaim({ caller, params }, { records, claims }) {
+    const actor = actorOf(caller);
+    const deny = () => denyClaim(records, actor, params.code);
+    return { body: claimView(await claims.guardCode(actor, deny)) };
+  },
+};
