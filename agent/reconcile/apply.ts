@@ -1,6 +1,7 @@
 // Acts; never decides. One step at a time; one that a crash could leave half done is journaled before
 // it runs, so that the next plan clears it away.
 
+import { assertRequirements } from '#shared/artifact/module/requirements.ts';
 import { BilletError } from '#shared/errors.ts';
 import { diskError } from '../store/disk-error.ts';
 import type { Journal } from './journal.ts';
@@ -59,6 +60,8 @@ function run(step: Step, deps: ApplyDeps, signal: AbortSignal): Promise<void> {
   switch (step.kind) {
     case 'pull-module':
       return ports.modules.pull(step.module, signal);
+    case 'check-modules':
+      return check(step, deps, signal);
     case 'stage-system':
       return stage(step, deps, signal);
     case 'unstage-system':
@@ -75,6 +78,15 @@ function run(step: Step, deps: ApplyDeps, signal: AbortSignal): Promise<void> {
     case 'collect-garbage':
       return ports.modules.collect(step);
   }
+}
+
+async function check(
+  { node, present, modules }: Extract<Step, { kind: 'check-modules' }>,
+  { ports }: ApplyDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const labels = await Promise.all(modules.map((module) => ports.modules.label(module, signal)));
+  assertRequirements({ node, present, labels });
 }
 
 async function stage(

@@ -26,6 +26,7 @@ export async function observe(
   return {
     held: await ports.modules.held(wanted, signal),
     stored: await ports.modules.stored(),
+    full: ports.modules.isFull(),
     services: await services.observe(signal),
     unfinished: journal.unfinished,
     booted,

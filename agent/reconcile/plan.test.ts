@@ -11,6 +11,7 @@ import type { AttachedService, Observed, Wanted } from './world.ts';
 const EMPTY: Observed = {
   held: [],
   stored: [],
+  full: false,
   services: [],
   unfinished: [],
   booted: { systemImage: sha256('booted'), bootImage: null, manifests: [] },
@@ -39,23 +40,31 @@ const base = testModule('base', { kind: 'system' });
 test('a new image is pulled, then the old one stops, then the new one starts', () => {
   const observed = { ...EMPTY, held: [web.ref.manifest], services: [attached(web)] };
   const steps = plan(wanted(desiredOf(2, [web2])), observed);
-  assert.deepEqual(kinds(steps), ['pull-module', 'detach-service', 'attach-service']);
+  assert.deepEqual(kinds(steps), [
+    'pull-module',
+    'check-modules',
+    'detach-service',
+    'attach-service',
+  ]);
 });
 
 test('a changed manifest on the same image is attached again, without a detach', () => {
   const observed = { ...EMPTY, held: [web.ref.manifest], services: [attached(web)] };
   const steps = plan(wanted(desiredOf(2, [webAgain])), observed);
-  assert.deepEqual(kinds(steps), ['pull-module', 'reattach-service']);
+  assert.deepEqual(kinds(steps), ['pull-module', 'check-modules', 'reattach-service']);
 });
 
 test('a service that died, and one with new settings, are attached again', () => {
   const held = [web.ref.manifest];
   const dead = { ...EMPTY, held, services: [attached(web, false)] };
-  assert.deepEqual(kinds(plan(wanted(desiredOf(1, [web])), dead)), ['reattach-service']);
+  assert.deepEqual(kinds(plan(wanted(desiredOf(1, [web])), dead)), [
+    'check-modules',
+    'reattach-service',
+  ]);
   const settings = { modules: { [web.ref.name]: { port: 81 } } };
   const running = { ...EMPTY, held, services: [attached(web)] };
   const steps = plan(wanted(desiredOf(2, [web], settings)), running);
-  assert.deepEqual(kinds(steps), ['reattach-service']);
+  assert.deepEqual(kinds(steps), ['check-modules', 'reattach-service']);
 });
 
 test('a system that was rejected is left once the one to go back to is staged, not before', () => {
@@ -82,7 +91,7 @@ test('system modules are staged, once, and taken back', () => {
 test('on a system that Billet did not boot, system modules and settings are left alone', () => {
   const desired = desiredOf(1, [base, web], { hostname: 'web-1' });
   const steps = plan(wanted(desired), { ...EMPTY, booted: null, settings: null });
-  assert.deepEqual(kinds(steps), ['pull-module', 'attach-service']);
+  assert.deepEqual(kinds(steps), ['pull-module', 'check-modules', 'attach-service']);
 });
 
 test('garbage goes only once the generation is good, and never what runs or may come back', () => {
@@ -204,6 +213,8 @@ function take(node: Observed, step: Step): Observed {
       const manifests = step.modules.map(({ manifest }) => manifest).sort();
       return { ...node, staged: { generation, bootImage, manifests, systemImage: sha256('s') } };
     }
+    case 'check-modules':
+      return node;
     case 'unstage-system':
       return { ...node, staged: null };
     case 'restart-machine':

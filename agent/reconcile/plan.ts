@@ -29,11 +29,7 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
       sameImage(module) && !isCurrent(attached.get(module.name), module, settingsOf(module)),
   );
 
-  const steps: Step[] = [
-    // Everything is here and verified before anything stops: a failed download costs no uptime.
-    ...missingModules(desired, observed).map((module): Step => ({ kind: 'pull-module', module })),
-    ...systemSteps(desired, observed),
-    ...settingsSteps(desired, observed),
+  const changes: Step[] = [
     // What is unfinished starts over from nothing, wanted or not.
     ...[...observed.unfinished, ...unwanted.map(({ module }) => module.name), ...replaced].map(
       (name): Step => ({ kind: 'detach-service', name }),
@@ -44,6 +40,15 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
     ...changed.map(
       (module): Step => ({ kind: 'reattach-service', module, settings: settingsOf(module) }),
     ),
+  ];
+  const system = systemSteps(desired, observed);
+  const steps: Step[] = [
+    // Everything is here and verified before anything stops: a failed download costs no uptime.
+    ...pullSteps(wanted, observed),
+    ...(changes.length + system.length > 0 ? [checkStep(desired, observed)] : []),
+    ...system,
+    ...settingsSteps(desired, observed),
+    ...changes,
   ];
   if (steps.length > 0) return steps;
   // Last of all, so that everything else of the generation is in its place.
@@ -86,13 +91,28 @@ export function sameSystem(wanted: SystemSet, other: SystemSet | null): boolean 
 }
 
 /** Outside of a system image only services can be run, so only they are pulled. */
-function missingModules(desired: Desired, observed: Observed): ModuleRef[] {
-  const held = new Set(observed.held);
-  const usable = desired.modules.filter(
-    ({ kind }) => kind === 'service' || observed.booted !== null,
-  );
-  return usable.filter(({ manifest }) => !held.has(manifest));
+function usableModules({ modules }: Desired, { booted }: Observed): ModuleRef[] {
+  return modules.filter(({ kind }) => kind === 'service' || booted !== null);
 }
+
+/** A store without room is cleared first of what no generation worth keeping names, good or not. */
+function pullSteps(wanted: Wanted, observed: Observed): Step[] {
+  const held = new Set(observed.held);
+  const usable = usableModules(wanted.desired, observed);
+  const missing = usable.filter(({ manifest }) => !held.has(manifest));
+  const clear = observed.full && missing.length > 0;
+  return [
+    ...(clear ? garbageSteps({ ...wanted, sweep: true }, observed) : []),
+    ...missing.map((module): Step => ({ kind: 'pull-module', module })),
+  ];
+}
+
+const checkStep = (desired: Desired, observed: Observed): Step => ({
+  kind: 'check-modules',
+  node: desired.node,
+  present: desired.modules.map(({ name }) => name),
+  modules: usableModules(desired, observed),
+});
 
 function systemSteps(desired: Desired, { booted, staged }: Observed): Step[] {
   if (booted === null) return [];

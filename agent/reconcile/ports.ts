@@ -18,7 +18,10 @@ export interface Modules {
   held(wanted: readonly ModuleRef[], signal: AbortSignal): Promise<readonly Digest[]>;
   /** Every manifest in the store, verified or not: what garbage collection looks at. */
   stored(): Promise<readonly Digest[]>;
+  /** Throws what a pull throws: a code of the error table, with the store as it was. */
   pull(module: ModuleRef, signal: AbortSignal): Promise<void>;
+  /** The last pull ended with STORE_FULL, and nothing was collected since. */
+  isFull(): boolean;
   /** Of a module that is held. Throws what verification throws. */
   label(module: ModuleRef, signal: AbortSignal): Promise<ModuleLabel>;
   /** Mounts a held module's own image, read-only, on an existing directory. */

@@ -1,50 +1,65 @@
-// Everything that the reconcile loop can do to a node. Data, so that a plan can be printed and
-// compared.
+// Everything that the reconcile loop can do to a node. Data, so that a plan can be printed
+// and compared.
 
-import type { Digest } from '#shared/digest.ts';
-import type { ModuleName, ModuleRef } from '#shared/schema/module.ts';
-import type { Settings } from '#shared/schema/settings.ts';
+import { z } from 'zod';
+import { Digest } from '#shared/digest.ts';
+import { NodeName } from '#shared/schema/ids.ts';
+import { ModuleName, ModuleRef } from '#shared/schema/module.ts';
+import { Settings } from '#shared/schema/settings.ts';
 
-export type ModuleSettings = NonNullable<Settings['modules']>[ModuleName];
+const ModuleSettings = z.record(z.string(), z.json());
+export type ModuleSettings = z.infer<typeof ModuleSettings>;
 
-export type Step =
+/** Schemas, since `billet agent plan` gets them over a socket. */
+export const Step = z.discriminatedUnion('kind', [
   /** Pull, verify and seal. Changes nothing that runs. */
-  | { readonly kind: 'pull-module'; readonly module: ModuleRef }
+  z.object({ kind: z.literal('pull-module'), module: ModuleRef }),
   /** Merge, verify and seal the system image that the next boot takes up. */
-  | {
-      readonly kind: 'stage-system';
-      readonly generation: number;
-      readonly modules: readonly ModuleRef[];
-      readonly bootImage: Digest | null;
-      readonly kernelRelease: string | null;
-      /** As the coordinator computed it; another result is refused. */
-      readonly expected: Digest | null;
-    }
+  z.object({
+    kind: z.literal('stage-system'),
+    generation: z.int().positive(),
+    modules: z.array(ModuleRef),
+    bootImage: Digest.nullable(),
+    kernelRelease: z.string().nullable(),
+    /** As the coordinator computed it; another result is refused. */
+    expected: Digest.nullable(),
+  }),
   /** The next boot takes up what runs now. */
-  | { readonly kind: 'unstage-system' }
-  | { readonly kind: 'write-settings'; readonly settings: Settings }
+  z.object({ kind: z.literal('unstage-system') }),
+  z.object({ kind: z.literal('write-settings'), settings: Settings }),
   /** Also of what a life that died has left of it. */
-  | { readonly kind: 'detach-service'; readonly name: ModuleName }
-  | {
-      readonly kind: 'attach-service';
-      readonly module: ModuleRef;
-      readonly settings: ModuleSettings;
-    }
+  z.object({ kind: z.literal('detach-service'), name: ModuleName }),
+  z.object({
+    kind: z.literal('attach-service'),
+    module: ModuleRef,
+    settings: ModuleSettings,
+  }),
   /** Same image: new units or settings, or services that have to be brought up again. */
-  | {
-      readonly kind: 'reattach-service';
-      readonly module: ModuleRef;
-      readonly settings: ModuleSettings;
-    }
+  z.object({
+    kind: z.literal('reattach-service'),
+    module: ModuleRef,
+    settings: ModuleSettings,
+  }),
+  /** Do the modules go together, as their signed labels say? Before anything is staged or stopped. */
+  z.object({
+    kind: z.literal('check-modules'),
+    node: NodeName,
+    /** Names of all modules of the generation. */
+    present: z.array(ModuleName),
+    /** Those of them that are in the store. */
+    modules: z.array(ModuleRef),
+  }),
   /** Boot into what is staged, since what runs was rejected. */
-  | { readonly kind: 'restart-machine'; readonly generation: number }
+  z.object({ kind: z.literal('restart-machine'), generation: z.int().positive() }),
   /** Remove from the store what no generation worth keeping names. */
-  | {
-      readonly kind: 'collect-garbage';
-      /** Manifests that stay, and images that stay. */
-      readonly modules: readonly Digest[];
-      readonly images: readonly Digest[];
-    };
+  z.object({
+    kind: z.literal('collect-garbage'),
+    /** Manifests that stay, and images that stay. */
+    modules: z.array(Digest),
+    images: z.array(Digest),
+  }),
+]);
+export type Step = z.infer<typeof Step>;
 
 /**
  * The service that a crash in the middle of this step leaves in a state that nobody knows; null for
@@ -58,6 +73,7 @@ export function unsettles(step: Step): ModuleName | null {
     case 'detach-service':
       return step.name;
     case 'pull-module':
+    case 'check-modules':
     case 'stage-system':
     case 'unstage-system':
     case 'write-settings':
@@ -79,6 +95,7 @@ export function describe(step: Step): string {
       return `${step.kind} generation ${step.generation}`;
     case 'detach-service':
       return `${step.kind} ${step.name}`;
+    case 'check-modules':
     case 'unstage-system':
     case 'write-settings':
     case 'collect-garbage':

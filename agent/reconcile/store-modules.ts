@@ -36,6 +36,7 @@ interface Known {
 export function storeModules(deps: StoreModulesDeps): StoreModules {
   const { store } = deps;
   const verified = new Map<Digest, Known>();
+  let full = false;
   const mountConditions = new Map<string, readonly Condition[]>();
 
   const trust = ({ name }: ModuleRef): Trust => ({
@@ -86,14 +87,22 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
     stored: () => store.modules(),
 
     async pull(module, signal) {
-      const stored = await store.ensureModule(module, {
-        ...trust(module),
-        source: deps.sourceOf(module, signal),
-        signal,
-        onProgress: (done, total) => deps.onProgress?.(module, done, total),
-      });
-      remember(stored);
+      try {
+        const stored = await store.ensureModule(module, {
+          ...trust(module),
+          source: deps.sourceOf(module, signal),
+          signal,
+          onProgress: (done, total) => deps.onProgress?.(module, done, total),
+        });
+        full = false;
+        remember(stored);
+      } catch (error) {
+        full = error instanceof BilletError && error.code === 'STORE_FULL';
+        throw error;
+      }
     },
+
+    isFull: () => full,
 
     label: async (module) => present(await known(module), module).label,
 
@@ -112,6 +121,7 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
 
     async collect(keep) {
       await store.collect(keep);
+      full = false;
       for (const manifest of verified.keys())
         if (!keep.modules.includes(manifest)) verified.delete(manifest);
     },

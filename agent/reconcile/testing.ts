@@ -106,6 +106,7 @@ export function testNode(
       await before(`pull ${module.name}`);
       await touch(manifestOf(module));
     },
+    isFull: () => false,
     async label(module) {
       const found = modules.find(({ ref }) => ref.manifest === module.manifest);
       if (!found || (await readFileOrNull(manifestOf(module))) === null)

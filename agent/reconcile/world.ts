@@ -25,6 +25,8 @@ export interface Observed {
   readonly held: readonly Digest[];
   /** Every manifest in the store. */
   readonly stored: readonly Digest[];
+  /** The last pull found no room. */
+  readonly full: boolean;
   readonly services: readonly AttachedService[];
   /** In the middle of being attached or detached when something died or failed. */
   readonly unfinished: readonly ModuleName[];
