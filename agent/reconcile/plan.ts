@@ -45,7 +45,7 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
   const steps: Step[] = [
     // Everything is here and verified before anything stops: a failed download costs no uptime.
     ...pullSteps(wanted, observed),
-    ...(changes.length + system.length > 0 ? [checkStep(desired, observed)] : []),
+    ...([...system, ...changes].some(isNew) ? [checkStep(desired, observed)] : []),
     ...system,
     ...settingsSteps(desired, observed),
     ...changes,
@@ -106,6 +106,9 @@ function pullSteps(wanted: Wanted, observed: Observed): Step[] {
     ...missing.map((module): Step => ({ kind: 'pull-module', module })),
   ];
 }
+
+/** Going back to what runs needs no check. */
+const isNew = ({ kind }: Step): boolean => kind !== 'unstage-system';
 
 const checkStep = (desired: Desired, observed: Observed): Step => ({
   kind: 'check-modules',
