@@ -80,6 +80,8 @@ export interface Registry extends Tools {
   readonly flags: readonly string[];
   /** Pushes a module without signatures; `HOST/NAME@DIGEST`, its digest, and its manifest as a file. */
   push(name: string): Promise<PushedModule>;
+  /** Attaches a bundle file to an image, as a referrer. */
+  attach(image: string, bundle: string): Promise<void>;
 }
 
 export interface PushedModule {
@@ -113,6 +115,11 @@ export async function startRegistry(): Promise<Registry> {
       const manifest = await tools.file(`${name}.json`, (await layout.manifest(digest)).bytes);
       return { image: `${host}/${name}@${digest}`, digest, reference, manifest };
     },
+    async attach(image, bundle) {
+      const type = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+      const options = ['--ca-file', ca, '--disable-path-validation', '--artifact-type', type];
+      passed(await tools.oras('attach', ...options, image, `${bundle}:${type}`));
+    },
     async close() {
       await fixture.close();
       await tools.close();
@@ -136,15 +143,23 @@ export function refused(ran: Ran, code: Code = 'SIGNATURE_INVALID'): void {
 const textOf = (stderr: string) =>
   /\nhint: (?<hint>.+)\ncode: (?<code>\w+)\n/.exec(stderr)?.groups ?? {};
 
-/** A copy of a text file in which `change` was made to its JSON. */
-export async function changedJson(
+/** A copy of a JSON file, changed. */
+export async function changedJson<T>(
   tools: Tools,
   from: string,
   to: string,
-  change: (json: never) => unknown,
+  change: (json: T) => void,
 ): Promise<string> {
-  const json = JSON.parse(await readFile(from, 'utf8')) as never;
-  return await tools.file(to, JSON.stringify(change(json) ?? json));
+  const json = JSON.parse(await readFile(from, 'utf8')) as T;
+  change(json);
+  return await tools.file(to, JSON.stringify(json));
+}
+
+/** Base64 of bytes of which one bit is another. */
+export function flip(base64: string): string {
+  const bytes = Buffer.from(base64, 'base64');
+  bytes[9] = (bytes[9] ?? 0) ^ 1;
+  return bytes.toString('base64');
 }
 
 /** What cosign wants to see, to leave sigstore's own roots alone: one that trusts nobody. */

@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import {
   changedJson,
   EMPTY_ROOT,
+  flip,
   PASSWORD,
   passed,
   type Registry,
@@ -187,7 +188,7 @@ test('a bundle that cosign signs over a manifest and oras attaches is what a nod
   const bundle = join(registry.dir, 'attached.json');
   const sign = [...privateKey('cosign ed25519'), ...UNLOGGED, '--new-bundle-format'];
   passed(await registry.cosign('sign-blob', ...sign, '--bundle', bundle, manifest));
-  await attach(image, bundle);
+  await registry.attach(image, bundle);
   const { form } = JSON.parse(passed(await billetVerify(reference, 'cosign ed25519')).stdout);
   assert.equal(form, 'bundle');
   refused(await billetVerify(reference, 'other'));
@@ -226,18 +227,6 @@ async function fetchBundle(reference: string, image: string): Promise<string> {
   const blob = `${repository}@${layer.digest}`;
   passed(await registry.oras('blob', 'fetch', ...ca, '--output', file, blob));
   return file;
-}
-
-async function attach(image: string, bundle: string): Promise<void> {
-  const type = 'application/vnd.dev.sigstore.bundle.v0.3+json';
-  const ca = ['--ca-file', join(registry.dir, 'ca.pem'), '--disable-path-validation'];
-  passed(await registry.oras('attach', ...ca, '--artifact-type', type, image, `${bundle}:${type}`));
-}
-
-function flip(base64: string): string {
-  const bytes = Buffer.from(base64, 'base64');
-  bytes[9] = (bytes[9] ?? 0) ^ 1;
-  return bytes.toString('base64');
 }
 
 function flipSignature(json: {

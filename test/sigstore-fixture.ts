@@ -14,6 +14,8 @@ import { makeRekor, type Rekor } from './sigstore-rekor.ts';
 /** In certificates and policies. Nobody listens there: Fulcio has the issuer's key. */
 export const ISSUER = 'https://issuer.billet.test';
 const TOKEN_LIFETIME_S = 600;
+/** The one issuer that every Fulcio of the tests believes. */
+const issuerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
 export interface Sigstore {
   readonly fulcio: Fulcio;
@@ -33,10 +35,9 @@ let count = 0;
 /** `fulcio`: another one's, so that logs differ and certificates do not. */
 export async function startSigstore(
   tools: Tools,
-  shared: Partial<Sigstore> = {},
+  shared: Partial<Pick<Sigstore, 'fulcio'>> = {},
 ): Promise<Sigstore> {
   const name = `sigstore-${++count}`;
-  const issuerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const fulcio = shared.fulcio ?? (await makeFulcio(systemClock, issuerKeys.publicKey));
   const rekor = makeRekor(systemClock, 'rekor.billet.test');
   const server = createServer((request, response) => {
