@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import { readFileOrNull } from './drivers/files.ts';
+import { IDENTITY_FILE } from './identity/file.ts';
 import { MetadataUrls } from './identity/strategies.ts';
 
 export const CONFIG_FILE = '/etc/billet/agent.json';
@@ -20,6 +21,8 @@ export const AgentConfig = z.strictObject({
   runDir: path.default('/run/billet'),
   /** Who may sign which modules. */
   trustPolicy: path.default('/etc/billet/trust-policy.json'),
+  /** Of the last of the sources of identity. */
+  identityFile: path.default(IDENTITY_FILE),
   /** Where the metadata services of clouds answer, if not at their link-local addresses. */
   metadata: MetadataUrls.default(MetadataUrls.parse({})),
 });

@@ -26,13 +26,15 @@ const START_EXTENDED_MS = 60_000;
 
 /** Enrolls and returns; what is valid already stays. `file` instead of the usual strategies. */
 export async function enroll(
-  { stateDir: dir, metadata }: AgentConfig,
+  { stateDir: dir, metadata, identityFile }: AgentConfig,
   file: string | null,
   { clock, architecture, log }: AgentIo,
   signal: AbortSignal,
 ): Promise<Enrolled> {
   const strategies =
-    file === null ? standardStrategies({ urls: metadata }) : [fileStrategy({ paths: [file] })];
+    file === null
+      ? standardStrategies({ urls: metadata, identityFile })
+      : [fileStrategy({ paths: [file] })];
   const { identity, cloud } = await discoverIdentity(strategies, signal);
   const facts = await linuxHost({ architecture }).facts();
   const own: Facts = { ...facts, keySurvives: true, ...(cloud === undefined ? {} : { cloud }) };
@@ -42,11 +44,11 @@ export async function enroll(
 
 /** What a source says, else what an earlier enrollment left: its source may be gone. */
 export async function ownIdentity(
-  { stateDir, metadata }: AgentConfig,
+  { stateDir, metadata: urls, identityFile }: AgentConfig,
   signal: AbortSignal,
 ): Promise<Omit<Discovered, 'source'>> {
   try {
-    const found = await discoverIdentity(standardStrategies({ urls: metadata }), signal);
+    const found = await discoverIdentity(standardStrategies({ urls, identityFile }), signal);
     return { ...found, identity: await recallInstance(found.identity, stateDir) };
   } catch (error) {
     const silent = ['IDENTITY_MISSING', 'METADATA_FAILED'];

@@ -5,7 +5,7 @@ import { parseIdentityJson } from './identity-json.ts';
 import { textOrNull } from './source-file.ts';
 import type { IdentityStrategy } from './strategy.ts';
 
-const IDENTITY_FILE = '/etc/billet/identity.json';
+export const IDENTITY_FILE = '/etc/billet/identity.json';
 
 export interface FileStrategyOptions {
   readonly root?: string;

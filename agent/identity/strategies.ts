@@ -6,7 +6,7 @@ import { AZURE_URL, azureStrategy } from './azure.ts';
 import { cmdlineStrategy } from './cmdline.ts';
 import { configDriveStrategy, noCloudStrategy } from './config-drive.ts';
 import { EC2_URL, ec2Strategy } from './ec2.ts';
-import { fileStrategy } from './file.ts';
+import { fileStrategy, IDENTITY_FILE } from './file.ts';
 import { fwCfgStrategy } from './fw-cfg.ts';
 import { GCE_URL, gceStrategy } from './gce.ts';
 import { OPENSTACK_URL, openstackStrategy } from './openstack.ts';
@@ -31,11 +31,12 @@ export interface StrategyOptions {
   /** Resolves once there is a network. */
   readonly network?: (signal: AbortSignal) => Promise<void>;
   readonly openDrive?: OpenDrive;
+  readonly identityFile?: string;
 }
 
 export function standardStrategies(options: StrategyOptions = {}): readonly IdentityStrategy[] {
   const { root = '/', urls = MetadataUrls.parse({}), network = async () => undefined } = options;
-  const { openDrive = labelledDrives(blockDevices(root)) } = options;
+  const { openDrive = labelledDrives(blockDevices(root)), identityFile = IDENTITY_FILE } = options;
   const cloud = (name: keyof MetadataUrls) => ({ root, url: urls[name], network });
   return [
     cmdlineStrategy({ root }),
@@ -47,6 +48,6 @@ export function standardStrategies(options: StrategyOptions = {}): readonly Iden
     openstackStrategy(cloud('openstack')),
     noCloudStrategy(openDrive),
     configDriveStrategy(openDrive),
-    fileStrategy({ root }),
+    fileStrategy({ root, paths: [identityFile] }),
   ];
 }
