@@ -11,7 +11,7 @@ const sources = globSync('{agent,cli,coordinator,shared,initramfs,examples}/**/*
 }).filter((file) => !file.endsWith('.test.ts'));
 
 /** `billet a b` as hints and help show it: at the start of a text, in backquotes, after a colon. */
-const SHOWN = /(?<!sha256\()(?:['"`]|\\`|: |&& )billet ([a-z]+)((?: [a-z-]+)?)/gm;
+const SHOWN = /(?<!sha256\()(?:['"`]|\\`|: |&& )billet ([a-z]+(?:-[a-z]+)*)((?: [a-z-]+)?)/gm;
 
 test('every command that a message or help names exists', async () => {
   const { io } = testIo();

@@ -25,7 +25,9 @@ test('a link to a file in the tree leads to a file', () => {
 test('a command that a page shows exists', () => {
   const names = new Set(COMMANDS.map(({ name }) => name));
   for (const page of pages)
-    for (const [, name = ''] of textOf(page).matchAll(/(?:^|`|\$ |&& |sudo )billet ([a-z]+)/gm))
+    for (const [, name = ''] of textOf(page).matchAll(
+      /(?:^|`|\$ |&& |sudo )billet ([a-z]+(?:-[a-z]+)*)/gm,
+    ))
       assert.ok(names.has(name), `${page}: billet ${name}`);
 });
 

@@ -69,7 +69,8 @@ export function verifyBlobCommand(io: CommandIo): Command {
     'billet verify-blob --bundle web.tar.sigstore.json --trusted-root root.json \\',
     '    --certificate-identity release@example.org \\',
     '    --certificate-oidc-issuer https://login.example.org web.tar',
-    'billet verify-blob --bundle b.json --key release.pub sha256:$(sha256sum < web.tar | cut -c-64)',
+    'billet verify-blob --bundle web.tar.sigstore.json --key release.pub \\',
+    '    sha256:$(sha256sum < web.tar | cut -c-64)',
   );
 }
 

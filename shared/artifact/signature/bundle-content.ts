@@ -72,10 +72,7 @@ function entityOf(bundle: Bundle, content: SignedContent): SignedEntity {
 }
 
 /** A signature over the content itself, as @sigstore/verify takes it. */
-export function messageContent(
-  signature: Buffer,
-  content: SignedContent,
-): SignedEntity['signature'] {
+function messageContent(signature: Buffer, content: SignedContent): SignedEntity['signature'] {
   const isDigest = (digest: Buffer) => digest.toString('hex') === hexOf(content.digest);
   return {
     signature,

@@ -20,4 +20,4 @@ export const contentOf = (bytes: Uint8Array, digest: Digest): SignedContent => (
 });
 
 /** Keys whose signatures hash the message themselves. */
-export const isEdwards = (key: KeyObject): boolean => /^ed/.test(key.asymmetricKeyType ?? '');
+const isEdwards = (key: KeyObject): boolean => /^ed/.test(key.asymmetricKeyType ?? '');
