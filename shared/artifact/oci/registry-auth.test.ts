@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
+import { systemClock } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import { BilletError } from '../../errors.ts';
 import { MEDIA } from './media-types.ts';
@@ -120,4 +122,77 @@ test('without a referrers API the fallback tag is read and written', async (t) =
   assert.equal((await registry.referrers(subject.digest)).length, 2);
   const [one] = await registry.referrers(subject.digest, 'a/one');
   assert.equal(one?.digest, sha256(artifact('a/one')));
+});
+
+/** A registry that wants `Bearer T<n>` of the service's n-th token, for what its scope says. */
+async function tokenRegistry(
+  t: Parameters<typeof fakeServer>[0],
+  issue: (count: number, response: ServerResponse) => unknown,
+  scope = 'repository:r:pull',
+) {
+  const service = await fakeServer(t, (_request, response, count) => issue(count, response));
+  const { origin, asked } = await fakeServer(t, (request, response) => {
+    const wanted = `Bearer T${service.asked.length}`;
+    if (service.asked.length > 0 && request.headers.authorization === wanted)
+      return response.end(BYTES);
+    const challenge = `Bearer realm="${service.origin}/token",scope="${scope}"`;
+    return response.writeHead(401, { 'www-authenticate': challenge }).end();
+  });
+  return { origin, asked, service };
+}
+
+test('each resource of a challenge is a scope parameter of its own (token specification, "Requesting a Token")', async (t) => {
+  const scope = 'repository:r:pull,push repository:from:pull';
+  const { origin, service } = await tokenRegistry(t, (n, r) => r.end(`{"token":"T${n}"}`), scope);
+  await readBlob(hastyClient(origin), LAYER, 100);
+  const query = new URLSearchParams(service.asked[0]?.split('?')[1]);
+  assert.deepEqual(query.getAll('scope'), scope.split(' '));
+});
+
+test('a token is not sent when it has run out by expires_in, and a new one is fetched', async (t) => {
+  let nowMs = 0;
+  const clock = { ...systemClock, monotonic: () => nowMs };
+  const { origin, asked, service } = await tokenRegistry(t, (n, response) =>
+    response.end(JSON.stringify({ access_token: `T${n}`, expires_in: 100 })),
+  );
+  const registry = hastyClient(origin, { clock });
+  await readBlob(registry, LAYER, 100);
+  nowMs = 89_000;
+  await readBlob(registry, LAYER, 100);
+  assert.deepEqual([service.asked.length, asked.length], [1, 3]);
+  nowMs = 91_000;
+  await readBlob(registry, LAYER, 100);
+  assert.deepEqual([service.asked.length, asked.length], [2, 5]);
+});
+
+test('requests side by side wait for one token', async (t) => {
+  const { origin, service } = await tokenRegistry(t, async (n, response) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    response.end(`{"token":"T${n}"}`);
+  });
+  const registry = hastyClient(origin);
+  await Promise.all(Array.from({ length: 5 }, () => readBlob(registry, LAYER, 100)));
+  assert.equal(service.asked.length, 1);
+});
+
+test('a token service that is busy, down, wrong or refuses is said to be it, with a hint', async (t) => {
+  for (const [status, body, code, hint] of [
+    [503, '', 'REGISTRY_FAILED', /check that it runs/],
+    [404, '', 'REGISTRY_FAILED', /check that it runs/],
+    [401, '', 'REGISTRY_DENIED', /user name and password/],
+    [200, '{}', 'REGISTRY_FAILED', /registry/],
+    [200, '{"token":"a b"}', 'REGISTRY_FAILED', /registry/],
+    [200, '<html>', 'REGISTRY_FAILED', /check that it runs/],
+  ] as const) {
+    const { origin } = await tokenRegistry(t, (_n, r) => r.writeHead(status).end(body));
+    await assert.rejects(
+      readBlob(hastyClient(origin, { credentials: LOGIN }), LAYER, 100),
+      (error) =>
+        error instanceof BilletError &&
+        error.code === code &&
+        hint.test(error.hint) &&
+        !`${error.message} ${error.hint} ${JSON.stringify(error.details)}`.includes('secret'),
+      `${status} ${body}`,
+    );
+  }
 });

@@ -10,6 +10,8 @@ export interface Transient {
   readonly message: string;
   readonly cause?: unknown;
   readonly retryAfterMs: number;
+  /** For when it does not pass. */
+  readonly hint?: string;
 }
 
 const RETRY_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
@@ -73,10 +75,19 @@ export function failed(message: string, details: Record<string, unknown> = {}, c
 
 export const gaveUp = (what: string, attempts: number, last: Transient): BilletError =>
   new BilletError('REGISTRY_FAILED', `${what}: gave up after ${attempts} tries: ${last.message}`, {
-    hint: 'check that the registry is up and reachable from here, then try again',
+    hint: last.hint ?? hintFor(last.cause),
     cause: last.cause,
     details: { attempts },
   });
+
+/** Codes of OpenSSL (x509_vfy.h) and Node for a certificate that does not convince. */
+const UNTRUSTED =
+  /^(?:UNABLE_TO_(?:VERIFY|GET_ISSUER)|(?:DEPTH_ZERO_)?SELF_SIGNED|CERT_|ERR_TLS_CERT_ALTNAME)/;
+
+const hintFor = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause && UNTRUSTED.test(String(cause.code))
+    ? 'its certificate is not trusted here: give this client the CA of the registry (docs/modules.md)'
+    : 'check that the registry is up and reachable from here, then try again';
 
 /** The codes of an error body, without control characters: a registry's text reaches terminals. */
 function explained(body: string): string {

@@ -1,28 +1,27 @@
-// Uploads blobs and manifests (distribution-spec v1.1, "Pushing blobs"). In one piece with POST and
-// PUT, or in parts with PATCH, each part of which can be taken up where the registry has it.
+// Pushes blobs and manifests (distribution-spec v1.1, "Push"): what is there is mounted, else it goes up
+// in one piece or in parts; where the registry lists no referrers, the client does.
 
 import { sha256 } from '../../digest.ts';
 import { referrerDescriptor } from './layout-referrers.ts';
-import { failed, isTransient, transient } from './registry-error.ts';
+import { MEDIA } from './media-types.ts';
 import { type ReferrersClient, withFallbackEntry } from './registry-referrers.ts';
-import { type Ask, drop, type Reply, type Requester } from './registry-request.ts';
+import { drop } from './registry-request.ts';
+import {
+  asking,
+  inParts,
+  locationOf,
+  OCTETS,
+  type PushTarget,
+  withDigest,
+} from './registry-upload.ts';
 import { type Descriptor, parseManifest } from './schema.ts';
 import type { PutBlobOptions } from './source.ts';
 import { verified } from './verified.ts';
 
-/** What pushing needs to know about its registry. */
-export interface PushTarget {
-  readonly http: Requester;
-  /** `/v2/<repository>` */
-  readonly base: string;
-  readonly name: string;
-  readonly scope: string;
-  readonly signal: AbortSignal | undefined;
-}
-
-const OCTETS = { 'content-type': 'application/octet-stream' };
-
-/** Mounts or uploads. A broken upload is started again; nothing is visible before the last byte. */
+/**
+ * Mounts or uploads. A part that breaks goes on where the registry has it; an upload that the registry
+ * has lost is started again. Nothing is visible before the last byte.
+ */
 export async function pushBlob(
   target: PushTarget,
   descriptor: Descriptor,
@@ -37,8 +36,8 @@ export async function pushBlob(
     async () => {
       const session = await openSession(scoped, descriptor, options.mountFrom);
       if (session === null) return;
-      const chunks = verified(descriptor, content(), 'the source');
-      if (chunkBytes > 0) await inParts(scoped, session, descriptor, chunks, chunkBytes, options);
+      const chunks = () => verified(descriptor, content(), 'the source');
+      if (chunkBytes > 0) await inParts(scoped, session, descriptor, chunks(), chunkBytes, options);
       else await inOnePiece(scoped, session, descriptor, chunks, options);
     },
     scoped.signal,
@@ -69,12 +68,16 @@ export async function pushManifest(
   const reply = await put(tag ?? digest, mediaType, bytes);
   if (body.subject === undefined || reply.headers.get('oci-subject') !== null) return descriptor;
   const entry = referrerDescriptor(descriptor, body);
-  const fallback = await withFallbackEntry(referrers, body.subject.digest, entry);
-  if (fallback !== null) await put(fallback.tag, FALLBACK_TYPE, fallback.bytes);
+  // Read again after writing: another client may have written its entry over this one.
+  for (let tries = 0; tries < FALLBACK_TRIES; tries += 1) {
+    const fallback = await withFallbackEntry(referrers, body.subject.digest, entry);
+    if (fallback === null) return descriptor;
+    await put(fallback.tag, MEDIA.index, fallback.bytes);
+  }
   return descriptor;
 }
 
-const FALLBACK_TYPE = 'application/vnd.oci.image.index.v1+json';
+const FALLBACK_TRIES = 4;
 
 /** The URL to upload to, or null when the registry mounted the blob. */
 async function openSession(
@@ -96,108 +99,14 @@ async function inOnePiece(
   target: PushTarget,
   session: URL,
   descriptor: Descriptor,
-  chunks: AsyncIterable<Uint8Array>,
+  chunks: () => AsyncIterable<Uint8Array>,
   { onProgress }: PutBlobOptions,
 ): Promise<void> {
   const ask = asking(target, 'PUT', withDigest(session, descriptor), [201], {
     headers: { ...OCTETS, 'content-length': String(descriptor.size) },
-    body: () => reporting(chunks, onProgress),
+    body: () => reporting(chunks(), onProgress),
   });
   await drop(await target.http.once(ask));
-}
-
-async function inParts(
-  target: PushTarget,
-  session: URL,
-  descriptor: Descriptor,
-  chunks: AsyncIterable<Uint8Array>,
-  chunkBytes: number,
-  { onProgress }: PutBlobOptions,
-): Promise<void> {
-  let url = session;
-  let sentBytes = 0;
-  for await (const part of inSizes(chunks, chunkBytes)) {
-    url = await sendPart(target, url, part, sentBytes);
-    sentBytes += part.length;
-    onProgress?.(sentBytes);
-  }
-  const ask = asking(target, 'PUT', withDigest(url, descriptor), [201], {
-    headers: { 'content-length': '0' },
-  });
-  await drop(await target.http.retry(ask.what, () => target.http.once(ask), target.signal));
-}
-
-/** Sends one part; after a failure asks the registry how much of it has arrived. */
-async function sendPart(
-  target: PushTarget,
-  session: URL,
-  part: Uint8Array,
-  start: number,
-): Promise<URL> {
-  let url = session;
-  let arrived = 0;
-  const what = `PATCH bytes from ${start} to ${target.name}`;
-  return await target.http.retry(
-    what,
-    async () => {
-      const missing = part.subarray(arrived);
-      const from = start + arrived;
-      if (missing.length === 0) return url;
-      try {
-        const ask = asking(target, 'PATCH', url.href, [202], {
-          headers: {
-            ...OCTETS,
-            'content-length': String(missing.length),
-            'content-range': `${from}-${from + missing.length - 1}`,
-          },
-          body: () => missing,
-        });
-        const reply = await target.http.once(ask);
-        await drop(reply);
-        return locationOf(reply, ask.what);
-      } catch (error) {
-        if (!isTransient(error)) throw error;
-        const status = asking(target, 'GET', url.href, [204]);
-        const reply = await target.http.once(status);
-        await drop(reply);
-        url = locationOf(reply, status.what);
-        arrived = Math.max(arrived, receivedBytes(reply) - start);
-        throw transient(`${what}: ${error.message}`, error.cause);
-      }
-    },
-    target.signal,
-  );
-}
-
-/** `Range: 0-<last byte>`; `0-0` or nothing stands for an empty upload or for one byte. */
-function receivedBytes(reply: Reply): number {
-  const last = Number(/^(?:bytes=)?0-(\d+)$/.exec(reply.headers.get('range') ?? '')?.[1] ?? 0);
-  return last === 0 ? 0 : last + 1;
-}
-
-function asking(
-  target: PushTarget,
-  method: Ask['method'],
-  url: string,
-  expect: readonly number[],
-  more: Pick<Ask, 'headers' | 'body'> = {},
-): Ask {
-  const path = url.split('?')[0] ?? url;
-  const what = `${method} ${path} to ${target.name}`;
-  return { method, url, scope: target.scope, expect, what, signal: target.signal, ...more };
-}
-
-function locationOf(reply: Reply, what: string): URL {
-  const location = reply.headers.get('location');
-  if (location === null || !URL.canParse(location, reply.url))
-    throw failed(`${what}: the registry gave no Location to upload to`);
-  return new URL(location, reply.url);
-}
-
-function withDigest(session: URL, { digest }: Descriptor): string {
-  const url = new URL(session);
-  url.searchParams.set('digest', digest);
-  return url.href;
 }
 
 async function* reporting(
@@ -210,23 +119,4 @@ async function* reporting(
     sentBytes += chunk.length;
     onProgress?.(sentBytes);
   }
-}
-
-async function* inSizes(
-  chunks: AsyncIterable<Uint8Array>,
-  sizeBytes: number,
-): AsyncGenerator<Buffer, void> {
-  let held: Uint8Array[] = [];
-  let heldBytes = 0;
-  for await (const chunk of chunks) {
-    held.push(chunk);
-    heldBytes += chunk.length;
-    while (heldBytes >= sizeBytes) {
-      const all = Buffer.concat(held);
-      yield all.subarray(0, sizeBytes);
-      held = [all.subarray(sizeBytes)];
-      heldBytes -= sizeBytes;
-    }
-  }
-  if (heldBytes > 0) yield Buffer.concat(held);
 }

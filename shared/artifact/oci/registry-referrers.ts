@@ -29,7 +29,10 @@ export async function referrersOf(
   return listed.filter((each) => artifactType === undefined || each.artifactType === artifactType);
 }
 
-/** Adds an entry to the index under the fallback tag. Two writers at once may lose one entry. */
+/**
+ * The index under the fallback tag with one more entry; null if it is there. Two writers at once may
+ * lose one: who writes reads again.
+ */
 export async function withFallbackEntry(
   client: ReferrersClient,
   subject: Digest,
@@ -38,6 +41,7 @@ export async function withFallbackEntry(
   const before = await byTag(client, subject);
   if (before?.manifests.some((each) => each.digest === entry.digest)) return null;
   const after: ImageIndex = {
+    ...before,
     schemaVersion: 2,
     mediaType: MEDIA.index,
     manifests: [...(before?.manifests ?? []), entry],

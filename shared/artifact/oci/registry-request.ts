@@ -67,10 +67,11 @@ export interface Requester {
 
 export function requester(connection: Connection): Requester {
   const origin = new URL(connection.origin);
-  const authentication: Authenticator = authenticator(
+  const authentication: Authenticator = authenticator({
     origin,
-    connection.credentials ?? null,
-    async (url, headers) => {
+    credentials: connection.credentials ?? null,
+    clock: connection.clock,
+    getJson: async (url, headers) => {
       const ask: Ask = {
         method: 'GET',
         url: url.href,
@@ -81,7 +82,7 @@ export function requester(connection: Connection): Requester {
       const reply = await send(ask, url, headers);
       return jsonOf(await checked(ask, reply, connection.clock.now()), ask.what);
     },
-  );
+  });
 
   const send = async (ask: Ask, url: URL, headers: Record<string, string>): Promise<Reply> => {
     const home = url.origin === origin.origin;

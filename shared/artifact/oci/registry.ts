@@ -12,10 +12,11 @@ import { REPOSITORY, TAG } from './reference.ts';
 import type { Credentials } from './registry-auth.ts';
 import { streamBlob } from './registry-blob.ts';
 import { failed } from './registry-error.ts';
-import { type PushTarget, pushBlob, pushManifest } from './registry-push.ts';
+import { pushBlob, pushManifest } from './registry-push.ts';
 import { nextPage, type ReferrersClient, referrersOf } from './registry-referrers.ts';
 import { type Ask, bodyOf, drop, jsonOf, type Requester, requester } from './registry-request.ts';
 import { STALL_LIMIT, type StallLimit } from './registry-stall.ts';
+import type { PushTarget } from './registry-upload.ts';
 import { MANIFEST_LIMIT_BYTES } from './schema.ts';
 import type { ArtifactTarget, ManifestContent } from './source.ts';
 
