@@ -33,6 +33,8 @@ export interface TestAgent {
   desired: Desired;
   confirmed: number | null;
   rejected: number[];
+  /** The coordinator's last good generation. */
+  good: Desired | null;
   /** Names of modules whose probes fail. */
   readonly failing: Set<string>;
   /** Kinds of the steps that were done. */
@@ -45,6 +47,7 @@ export interface TestAgentOptions {
   readonly modules: readonly TestModule[];
   readonly desired: Desired;
   readonly booted?: Observed['booted'];
+  readonly bootedGeneration?: number;
   readonly before?: Before;
   /** After each cycle. */
   readonly onStatus?: (status: LoopStatus) => void;
@@ -70,6 +73,7 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
     desired: options.desired,
     confirmed: null,
     rejected: [],
+    good: null,
     failing,
     done,
     close: () => journal.close(),
@@ -83,11 +87,15 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
     journal,
     booted: options.booted ?? null,
     merged: [],
-    bootedGeneration: 0,
+    bootedGeneration: options.bootedGeneration ?? 0,
     probe,
     document: () => ({
       etag: '',
-      reply: { envelope: envelopeOf(agent.desired), rejected: agent.rejected, good: null },
+      reply: {
+        envelope: envelopeOf(agent.desired),
+        rejected: agent.rejected,
+        good: agent.good && envelopeOf(agent.good),
+      },
     }),
     confirmed: () => agent.confirmed,
     onStatus: options.onStatus ?? (() => undefined),

@@ -1,16 +1,24 @@
 // A node in a directory, for tests: store, mounts and systemd as files, so that a process may die and
 // another one find what it left. For tests only.
 
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, hexOf, sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { DESIRED_TYPE, Desired, type Envelope } from '#shared/schema/desired.ts';
 import { InstanceId } from '#shared/schema/ids.ts';
 import { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';
-import { readFileOrNull } from '../drivers/files.ts';
-import type { UnitState, Units } from '../drivers/units.ts';
+import { systemdUnits } from '../drivers/units.ts';
 import type { Modules, MountTable, ReconcilePorts } from './ports.ts';
+import { testSystemctl } from './testing-systemd.ts';
 import { REQUIRED_TARGETS, STATE_TARGET } from './unit-file.ts';
 
 export const INSTANCE = InstanceId.parse('i-0123456789abcdef');
@@ -77,134 +85,119 @@ export const envelopeOf = (desired: Desired): Envelope => ({
 export type Before = (operation: string) => Promise<void>;
 
 export interface TestNode extends ReconcilePorts {
-  /** Everything that runs or lies here, to be compared. */
-  snapshot(): Promise<unknown>;
+  /** What runs, is mounted and lies in the store, to be compared; without the directory's own name. */
+  snapshot(): unknown;
 }
 
-/** A unit whose text contains `FAIL` does not start. */
+/**
+ * store/ has a file for each module, and `litter-*` for what a pull or a merge that was cut off has
+ * left; mounts.json is the mount table, innermost last.
+ */
 export function testNode(
   dir: string,
   modules: readonly TestModule[],
   before: Before = async () => undefined,
 ): TestNode {
   const store = join(dir, 'store');
-  const unitDir = join(dir, 'units');
-  const stateDir = join(dir, 'unit-states');
+  const table = join(dir, 'mounts.json');
+  mkdirSync(store, { recursive: true });
   const manifestOf = ({ manifest }: { manifest: Digest }) => join(store, hexOf(manifest));
-  const touch = async (path: string, text = '') => {
-    await mkdir(join(path, '..'), { recursive: true });
-    await writeFile(path, text);
-  };
+  const names = () => readdirSync(store).sort();
+  const mounted = (): string[][] => JSON.parse(textOf(table) ?? '[]');
+  const setMounted = (entries: string[][]) => writeFileSync(table, JSON.stringify(entries));
+  const say = (line: string) => appendFileSync(join(dir, 'world.log'), `${line}\n`);
 
   const images: Modules = {
     async held(wanted) {
-      const here = new Set(await names(store));
+      const here = new Set(names());
       return wanted.map(({ manifest }) => manifest).filter((each) => here.has(hexOf(each)));
     },
-    stored: async () => (await names(store)).map((hex) => `sha256:${hex}` as Digest),
+    stored: async () =>
+      names().flatMap((name) => (/^[0-9a-f]{64}$/.test(name) ? [`sha256:${name}` as Digest] : [])),
     async pull(module) {
       await before(`pull ${module.name}`);
-      await touch(manifestOf(module));
+      const litter = join(store, `litter-${hexOf(module.manifest)}`);
+      writeFileSync(litter, '');
+      await before(`pull the rest of ${module.name}`);
+      writeFileSync(manifestOf(module), '');
+      rmSync(litter);
     },
-    isFull: () => false,
     async label(module) {
       const found = modules.find(({ ref }) => ref.manifest === module.manifest);
-      if (!found || (await readFileOrNull(manifestOf(module))) === null)
-        throw new BilletError('NOT_FOUND', `no ${module.name} in the store`, { hint: '' });
+      if (!found || !existsSync(manifestOf(module)))
+        throw new BilletError('NOT_FOUND', `no ${module.name} in the store`, { hint: 'pull it' });
       return found.label;
     },
     async mount(module, target) {
       await before(`mount ${module.name}`);
       for (const path of [...REQUIRED_TARGETS, STATE_TARGET, '/etc/hosts'])
-        await mkdir(join(target, path), { recursive: true });
-      await touch(join(target, '.mounted'), hexOf(module.image));
+        mkdirSync(join(target, path), { recursive: true });
+      setMounted([...mounted(), [target, hexOf(module.image)]]);
+      say(`mount ${module.name}`);
     },
     async compose(request) {
       await before('compose');
-      return sha256(JSON.stringify(request.modules.map(({ manifest }) => manifest)));
+      const digest = sha256(JSON.stringify(request.modules.map(({ manifest }) => manifest)));
+      writeFileSync(join(store, `litter-${hexOf(digest)}`), '');
+      await before('compose the rest');
+      rmSync(join(store, `litter-${hexOf(digest)}`));
+      return digest;
     },
+    isFull: () => false,
     async collect(keep) {
-      await before('collect');
-      for (const hex of await names(store))
-        if (!keep.modules.some((each) => hexOf(each) === hex)) await rm(join(store, hex));
+      const stays = (name: string) => keep.modules.some((each) => hexOf(each) === name);
+      for (const name of names().filter((each) => !stays(each))) {
+        await before('collect');
+        rmSync(join(store, name));
+      }
     },
   };
 
   const mounts: MountTable = {
-    isMounted: async (target) => (await readFileOrNull(join(target, '.mounted'))) !== null,
+    isMounted: async (target) => mounted().some(([each]) => each === target),
     async unmount(target) {
       await before('unmount');
-      await rm(target, { recursive: true, force: true });
-    },
-  };
-
-  const units: Units = {
-    async install(files) {
-      await before('install');
-      for (const { name, text } of files) await touch(join(unitDir, name), text);
-    },
-    installed: async (prefix) => (await names(unitDir)).filter((name) => name.startsWith(prefix)),
-    async remove(removed) {
-      await before('remove');
-      for (const name of removed) await rm(join(unitDir, name), { force: true });
-    },
-    async start(started) {
-      for (const name of started) {
-        await before(`start ${name}`);
-        const text = await readFile(join(unitDir, name), 'utf8');
-        const works = !text.includes('FAIL');
-        await touch(join(stateDir, name), works ? 'active' : 'failed');
-        if (!works) throw new BilletError('UNIT_FAILED', `${name} failed`, { hint: 'journalctl' });
-      }
-    },
-    async stop(stopped) {
-      await before('stop');
-      for (const name of stopped) await rm(join(stateDir, name), { force: true });
-    },
-    async states(asked) {
-      const found = new Map<string, UnitState>();
-      for (const name of asked) {
-        const text = (await readFileOrNull(join(stateDir, name)))?.toString('utf8');
-        found.set(name, (text as UnitState | undefined) ?? 'inactive');
-      }
-      return found;
+      const entries = mounted();
+      const index = entries.findLastIndex(([each]) => each === target);
+      if (index < 0) return;
+      setMounted(entries.toSpliced(index, 1));
+      for (const path of readdirSync(target)) rmSync(join(target, path), { recursive: true });
+      say('unmount');
     },
   };
 
   return {
     modules: images,
-    units,
+    units: systemdUnits({ exec: testSystemctl(dir, before), dir: join(dir, 'units') }),
     mounts,
     settings: {
       async apply(settings) {
         await before('settings');
-        await touch(join(dir, 'settings.json'), JSON.stringify(settings));
+        writeFileSync(join(dir, 'settings-1.json'), JSON.stringify(settings));
+        await before('the rest of the settings');
+        writeFileSync(join(dir, 'settings-2.json'), JSON.stringify(settings));
       },
     },
     power: {
       async restart() {
         await before('restart');
-        await touch(join(dir, 'restarted'), '');
+        writeFileSync(join(dir, 'restarted'), '');
       },
     },
-    async snapshot() {
-      const unitFiles = await names(unitDir);
-      return {
-        stored: await names(store),
-        states: await Promise.all(
-          (await names(stateDir)).map(async (name) => [
-            name,
-            await readFile(join(stateDir, name), 'utf8'),
-          ]),
-        ),
-        units: await Promise.all(unitFiles.map((name) => readFile(join(unitDir, name), 'utf8'))),
-        settings: (await readFileOrNull(join(dir, 'settings.json')))?.toString('utf8') ?? null,
+    snapshot() {
+      const files = (folder: string) =>
+        readdirSync(join(dir, folder)).map((name) => [name, textOf(join(dir, folder, name))]);
+      const found = {
+        stored: names(),
+        mounts: mounted(),
+        units: files('units'),
+        running: files('unit-states'),
+        settings: ['settings-1.json', 'settings-2.json'].map((name) => textOf(join(dir, name))),
       };
+      return JSON.parse(JSON.stringify(found).replaceAll(dir, ''));
     },
   };
 }
 
-async function names(dir: string): Promise<string[]> {
-  await mkdir(dir, { recursive: true });
-  return (await readdir(dir)).sort();
-}
+const textOf = (path: string): string | null =>
+  existsSync(path) ? readFileSync(path, 'utf8') : null;
