@@ -1,17 +1,21 @@
 // The CLI's connection to a coordinator: the route client over undici, trusting one CA and nothing
 // else. Pages are gathered here; event streams are resumed in events-stream.ts.
 
-import { Agent, type Dispatcher } from 'undici';
+import type { X509Certificate } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { type CallInput, type HttpResponse, routeClient } from '#shared/client/route-client.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Reply, Route } from '#shared/routes/route.ts';
 import type { CommandIo } from './command-io.ts';
-import type { Context } from './context.ts';
+import type { LoadedContext } from './context.ts';
 
 export interface Coordinator {
-  readonly context: Context;
+  readonly context: LoadedContext;
   /** Trusts the CA of the context. For what is no route: the registry. */
   readonly dispatcher: Dispatcher;
+  /** The certificate that the coordinator showed last; null before the first connection. */
+  readonly shown: X509Certificate | null;
   /** One request. Throws what the coordinator says, LINK_DOWN or TIMEOUT. */
   call<R extends Route>(route: R, input: CallInput<R>): Promise<Reply<R>>;
   /** A stream of a route of form `events`. */
@@ -19,8 +23,18 @@ export interface Coordinator {
   close(): Promise<void>;
 }
 
-export function connect(io: CommandIo, context: Context): Coordinator {
-  const dispatcher = new Agent({ connect: { ca: context.ca }, bodyTimeout: 0 });
+export function connect(io: CommandIo, context: LoadedContext): Coordinator {
+  let shown: X509Certificate | null = null;
+  const open = buildConnector({ ca: context.ca });
+  const dispatcher = new Agent({
+    connect: (options, callback) =>
+      open(options, (...[error, socket]) => {
+        if (error !== null) return callback(error, null);
+        if (socket instanceof TLSSocket) shown = socket.getPeerX509Certificate() ?? null;
+        return callback(null, socket);
+      }),
+    bodyTimeout: 0,
+  });
   const client = routeClient({
     dispatcher,
     baseUrl: context.url,
@@ -29,6 +43,9 @@ export function connect(io: CommandIo, context: Context): Coordinator {
   return {
     context,
     dispatcher,
+    get shown() {
+      return shown;
+    },
     async call(route, input) {
       const reply = await client.call(route, { signal: io.signal, ...input });
       if (reply !== null) return reply.body;

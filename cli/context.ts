@@ -20,6 +20,11 @@ export const Context = z.strictObject({
 });
 export type Context = z.infer<typeof Context>;
 
+export interface LoadedContext extends Context {
+  /** Where it lies. */
+  readonly file: string;
+}
+
 /** What a coordinator writes at its first start, for root on the same machine. */
 const ADMIN_CONTEXT = '/var/lib/billet/coordinator/admin.json';
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
@@ -28,14 +33,14 @@ const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
  * The first of: `file`, BILLET_CONTEXT, the user's own, the local coordinator's. The first two have
  * to be there when they are named. Throws CONFIG_INVALID; ARGUMENT_INVALID when there is none.
  */
-export async function loadContext(io: CommandIo, file?: string): Promise<Context> {
+export async function loadContext(io: CommandIo, file?: string): Promise<LoadedContext> {
   const named = file ?? io.env.BILLET_CONTEXT;
   const candidates = named ? [named] : defaultFiles(io);
   for (const candidate of candidates) {
     const text = await readIfThere(candidate, named !== undefined);
     if (text === null) continue;
     await warnIfShared(io, candidate);
-    return parseContext(text, candidate);
+    return { ...parseContext(text, candidate), file: candidate };
   }
   throw new BilletError('ARGUMENT_INVALID', 'no coordinator is known', {
     hint: `on the coordinator's machine run this as root; elsewhere copy its ${ADMIN_CONTEXT} to ${candidates[0]}, or name a file with --context`,
@@ -44,7 +49,7 @@ export async function loadContext(io: CommandIo, file?: string): Promise<Context
 }
 
 /** Throws CONFIG_INVALID, naming the field but never showing the secret. */
-function parseContext(text: string, file: string): Context {
+export function parseContext(text: string, file: string): Context {
   let json: unknown;
   try {
     json = JSON.parse(text);

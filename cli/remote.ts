@@ -9,6 +9,7 @@ import { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import { type Coordinator, connect } from './client.ts';
 import type { CommandIo } from './command-io.ts';
 import { loadContext } from './context.ts';
+import { followCa } from './context-trust.ts';
 
 export interface RemoteOptions {
   readonly context?: string;
@@ -34,6 +35,7 @@ export async function withCoordinator<T>(
   try {
     return await work(coordinator);
   } finally {
+    await followCa(io, coordinator);
     await coordinator.close();
   }
 }

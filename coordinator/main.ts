@@ -37,7 +37,7 @@ export interface Coordinator {
   /** The real ports, also where 0 was asked for. */
   readonly port: number;
   readonly bootPort: number | null;
-  /** SHA-256 of the CA certificate: what nodes pin. */
+  /** SHA-256 of the CA certificate that issues now: what nodes pin. */
   readonly caFingerprint: Digest;
   /** A context file for the CLI, mode 0600. */
   readonly adminContextPath: string;
@@ -184,11 +184,10 @@ export async function startCoordinator(
   });
 
   const bootUrl = boot && advertisedUrl(config, 'http', boot);
-  const { fingerprint: caFingerprint } = authority;
   log.info('serving', {
     url: deps.url(),
     boot: bootUrl,
-    ca: caFingerprint,
+    ca: authority.fingerprint,
     history: store.historyId,
   });
   return {
@@ -196,7 +195,9 @@ export async function startCoordinator(
     bootUrl,
     port: https.port,
     bootPort: boot?.port ?? null,
-    caFingerprint,
+    get caFingerprint() {
+      return authority.fingerprint;
+    },
     adminContextPath,
     stop,
   };

@@ -2,6 +2,7 @@
 // nodes that enroll and speak mTLS like an agent does.
 
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -114,7 +115,9 @@ export async function startFixture(config: Partial<ConfigInput> = {}): Promise<F
     credential: context.credential,
     client({ key, certificate, credential } = {}) {
       const identity = key === undefined ? {} : { key, cert: certificate };
-      const agent = new Agent({ connect: { ca: context.ca, ...identity }, pipelining: 1 });
+      // As of now: the CA may have been rotated.
+      const { ca } = JSON.parse(readFileSync(fixture.coordinator.adminContextPath, 'utf8'));
+      const agent = new Agent({ connect: { ca, ...identity }, pipelining: 1 });
       agents.push(agent);
       const headers = credential === undefined ? {} : { authorization: `Bearer ${credential}` };
       const baseUrl = fixture.coordinator.url;

@@ -1,11 +1,13 @@
 // Trades the bootstrap token for a certificate. Idempotent for one key: the key is on disk before
 // the first request, so a reply that was lost is simply asked for again.
 
+import { X509Certificate } from 'node:crypto';
 import type { RouteClient } from '#shared/client/route-client.ts';
 import { BilletError } from '#shared/errors.ts';
 import { enroll, renewCertificate } from '#shared/routes/node.ts';
 import type { Facts } from '#shared/schema/facts.ts';
 import type { Identity } from '#shared/schema/identity.ts';
+import { issuerIn, readBundle } from '#shared/trust-bundle.ts';
 import { type Credentials, saveCredentials } from './credentials.ts';
 import { createCsr } from './csr.ts';
 import type { NodeKey } from './key.ts';
@@ -33,7 +35,7 @@ export async function enrollNode(
   const csr = createCsr(key, identity.instance);
   const body = { instance: identity.instance, token, csr, facts };
   const reply = await client.call(enroll, { body, signal });
-  return await keep(dir, rest, reply?.body);
+  return await keep({ dir, key }, rest, reply?.body);
 }
 
 /** `client` shows the certificate that is to be replaced; it may have run out up to 90 days ago. */
@@ -44,7 +46,7 @@ export async function renewNode(
   const { token: _, ...rest } = identity;
   const csr = createCsr(key, identity.instance);
   const reply = await client.call(renewCertificate, { body: { csr, facts }, signal });
-  return await keep(dir, rest, reply?.body);
+  return await keep({ dir, key }, rest, reply?.body);
 }
 
 interface Issued {
@@ -53,8 +55,9 @@ interface Issued {
   readonly history: string;
 }
 
+/** Nothing is written of an answer that could not be used. */
 async function keep(
-  dir: string,
+  { dir, key }: Pick<EnrollmentRequest, 'dir' | 'key'>,
   identity: Omit<Identity, 'token'>,
   issued: Issued | undefined,
 ): Promise<Credentials> {
@@ -63,7 +66,25 @@ async function keep(
       hint: 'look at the log of the coordinator',
     });
   const { certificate, ca, history } = issued;
+  assertUsable(key, issued);
   const credentials: Credentials = { format: 1, identity, certificate, ca, history };
   await saveCredentials(dir, credentials);
   return credentials;
 }
+
+/** It is of this key, and one of the CAs that came along issued it. */
+function assertUsable(key: NodeKey, { certificate, ca }: Issued): void {
+  try {
+    const made = new X509Certificate(certificate);
+    if (made.checkPrivateKey(key.privateKey) && issuerIn(readBundle(ca), made)) return;
+  } catch (cause) {
+    throw unusable(cause);
+  }
+  throw unusable(undefined);
+}
+
+const unusable = (cause: unknown) =>
+  new BilletError('INTERNAL', 'the coordinator issued a certificate that cannot be used', {
+    hint: 'look at the log of the coordinator, and compare the versions of both sides',
+    cause,
+  });

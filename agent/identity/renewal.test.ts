@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Credentials } from './credentials.ts';
-import { keepRenewed } from './renewal.ts';
+import { ROTATED_SPREAD_MS, renewal } from './renewal.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -63,8 +63,7 @@ test('a certificate is renewed at two thirds of its life, with jitter, and again
     const onFailure = () => {
       failures += 1;
     };
-    const kept = keepRenewed(
-      { clock, random: () => random, current, renew, onFailure },
+    const kept = renewal({ clock, random: () => random, current, renew, onFailure }).run(
       stop.signal,
     );
     await assert.rejects(kept, { message: 'enough' });
@@ -72,4 +71,45 @@ test('a certificate is renewed at two thirds of its life, with jitter, and again
     assert.ok(Math.abs((attempts[0] ?? 0) - expectedDays) < 0.01, String(attempts[0]));
     assert.ok((attempts[2] ?? 0) - expectedDays < 1);
   }
+});
+
+/** When, after its start, an agent with this certificate and this time renews; 5 times. */
+async function renewals(pem: string, from: number, demand: number | null): Promise<number[]> {
+  let now = from;
+  const stop = new AbortController();
+  const at: number[] = [];
+  const clock: Clock = {
+    now: () => now,
+    monotonic: () => now,
+    async sleep(ms, signal) {
+      signal.throwIfAborted();
+      now += ms;
+    },
+  };
+  const current = () => ({ certificate: pem }) as Credentials;
+  const loop = renewal({
+    clock,
+    random: () => 0.5,
+    current,
+    async renew() {
+      at.push(now - from);
+      if (at.length === 5) stop.abort(new Error('enough'));
+      return current();
+    },
+    onFailure: () => assert.fail(),
+  });
+  if (demand !== null) loop.demand(demand);
+  await assert.rejects(loop.run(stop.signal), { message: 'enough' });
+  return at;
+}
+
+test('a rotation is followed within its spread, and a certificate from the future at once: hourly at most', async () => {
+  const pem = certificate(30);
+  const from = new X509Certificate(pem).validFromDate.getTime();
+  const [rotated = 0, next = 0] = await renewals(pem, from, ROTATED_SPREAD_MS);
+  assert.equal(rotated, ROTATED_SPREAD_MS / 2);
+  assert.ok(next - rotated > 20 * DAY_MS, 'one demand is one renewal');
+  const hour = 3_600_000;
+  const ahead = await renewals(pem, from - 300 * DAY_MS, null);
+  assert.deepEqual(ahead, [0, hour, 2 * hour, 3 * hour, 4 * hour]);
 });

@@ -47,8 +47,9 @@ async function stateOf({ authority, rotation, live }: Deps): Promise<CaState> {
     return { instance: id, node, lastSeenAt: lastSeenAt === null ? null : isoTime(lastSeenAt) };
   };
   return {
-    authorities: authority.trusted.map(({ fingerprint, certificate }, at) => ({
+    authorities: authority.trusted.map(({ fingerprint, certificate, certificatePem }, at) => ({
       fingerprint,
+      pem: certificatePem,
       state: at === 0 ? 'issuing' : 'previous',
       subject: certificate.subject.replaceAll('\n', ', '),
       notBefore: certificate.validFromDate.toISOString(),

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { BilletError } from '../errors.ts';
 import type { Reply, Route } from '../routes/route.ts';
 import { problemError } from './problem.ts';
+import { tlsHint } from './tls-fault.ts';
 
 export interface HttpRequest {
   readonly origin: string;
@@ -203,7 +204,9 @@ function jsonOf(text: string): unknown {
 function downError(where: string, cause: unknown): BilletError {
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause);
   return new BilletError('LINK_DOWN', `${where}: ${reason}`, {
-    hint: 'check that the coordinator runs and can be reached: curl -k <coordinator>/healthz',
+    hint:
+      tlsHint(cause) ??
+      'check that the coordinator runs and can be reached: curl -k <coordinator>/healthz',
     cause,
   });
 }

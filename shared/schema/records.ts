@@ -107,6 +107,7 @@ export const CaState = z.object({
       /** SHA-256 of the certificate's DER: what machines pin. */
       fingerprint: Digest,
       state: z.enum(['issuing', 'previous']),
+      pem: z.string(),
       subject: z.string(),
       notBefore: Timestamp,
       notAfter: Timestamp,
