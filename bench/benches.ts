@@ -1,0 +1,20 @@
+// The table of all benches, in the order in which they run. Data only: a new bench is a row here.
+//
+//   host/  one process on this machine: composing, ingest, pulling, digests, store
+//   link/  agents and coordinator: heartbeats, handshakes, enrollments
+//   boot/  machines: from power-on to running
+
+import type { Bench } from './bench.ts';
+import { commits } from './host/commits.ts';
+import { compose } from './host/compose.ts';
+import { digest } from './host/digest.ts';
+import { ingest } from './host/ingest.ts';
+import { pull } from './host/pull.ts';
+
+export const BENCHES: readonly Bench[] = [compose, digest, ingest, pull, commits];
+
+/** All of them without words; else those with one of the words in their name. */
+export const chosenBenches = (words: readonly string[]): readonly Bench[] =>
+  words.length === 0
+    ? BENCHES
+    : BENCHES.filter(({ name }) => words.some((word) => name.includes(word)));
