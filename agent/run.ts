@@ -68,7 +68,12 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
             policy: ground.policy,
             floors: () => state.record.floors,
             exempt: () => new Set(manifestsOf(good(), identity)),
-            sourceOf: moduleSource({ session: link.session, clock, random }),
+            sourceOf: moduleSource({
+              session: link.session,
+              stateDir: ground.stateDir,
+              clock,
+              random,
+            }),
           });
           return {
             modules,

@@ -76,7 +76,7 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
           if (document !== null) return document;
           throw new TypeError('304 without If-None-Match');
         },
-        sourceFor: moduleSource({ session: () => session, clock, random }),
+        sourceFor: moduleSource({ session: () => session, stateDir: paths.state, clock, random }),
         close: () => session.close(),
       };
     },
