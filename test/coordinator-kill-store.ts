@@ -79,6 +79,7 @@ export function faultyStore(real: Store, options: FaultyOptions): FaultyStore {
     commit,
     watch: (prefix, after, signal) => real.watch(prefix, after, signal),
     compact: (before) => real.compact(before),
+    check: () => (dead ? buried : real.check()),
     close: async () => (dead ? undefined : await real.close()),
     commits: () => count,
   };

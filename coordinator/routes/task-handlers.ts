@@ -66,8 +66,11 @@ export const stateHandlers: StateHandlers = {
 
   getHealth: async () => ({ body: { status: 'ok' } }),
 
-  async getReady(_, { isReady }) {
-    if (isReady()) return { body: { status: 'ok' } };
+  async getReady(_, { isReady, records }) {
+    if (isReady()) {
+      await records.store.check();
+      return { body: { status: 'ok' } };
+    }
     throw new BilletError('UNAVAILABLE', 'the coordinator is starting or stopping', {
       hint: 'ask again in a moment',
       details: { retryAfterSeconds: 1 },

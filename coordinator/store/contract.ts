@@ -78,9 +78,16 @@ function readContract(name: string, withStore: WithStore): void {
 
   test(`${name}: after it is closed, every call is UNAVAILABLE`, () =>
     withStore(async (store) => {
+      await store.check();
+      assert.equal((await store.get('k')).revision, 0, 'a check is no commit');
       await store.close();
       await store.close();
-      for (const call of [store.get('k'), store.list(''), store.commit([], [put('k')])])
+      for (const call of [
+        store.get('k'),
+        store.list(''),
+        store.commit([], [put('k')]),
+        store.check(),
+      ])
         await assert.rejects(call, { code: 'UNAVAILABLE' });
     }));
 }

@@ -19,6 +19,7 @@ export const IN_MEMORY = ':memory:';
 const APPLICATION_ID = 0x42696c74;
 const BUSY_TIMEOUT_MS = 500;
 const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
 
 /** `MIGRATIONS[n]` makes schema n + 1 of schema n; PRAGMA user_version says which a file has. */
@@ -77,14 +78,19 @@ function prepare(db: DatabaseSync, path: string): void {
   migrate(db, version);
 }
 
-/** One transaction, which also takes the lock that keeps other processes out. */
+/**
+ * One transaction, which also takes the lock that keeps other processes out. Writes only what is
+ * missing, so that a store on a full disk can still be opened and read.
+ */
 function migrate(db: DatabaseSync, version: number): void {
   db.exec('BEGIN EXCLUSIVE');
-  for (const statements of MIGRATIONS.slice(version)) db.exec(statements);
-  db.prepare("INSERT OR IGNORE INTO meta VALUES ('history', ?)").run(
-    randomBytes(16).toString('hex'),
-  );
-  db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}`);
+  if (version < MIGRATIONS.length) {
+    for (const statements of MIGRATIONS.slice(version)) db.exec(statements);
+    const history = randomBytes(16).toString('hex');
+    db.prepare("INSERT OR IGNORE INTO meta VALUES ('history', ?)").run(history);
+    db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  }
   db.exec('COMMIT');
 }
 
@@ -114,9 +120,14 @@ function openError(path: string, cause: unknown): BilletError {
   return storeFailed(`cannot open ${path}`, cause);
 }
 
-/** What the disk or SQLite refused, as a coded error. */
+/** What the disk or SQLite refused, as a coded error: STORE_FULL or STORE_FAILED. */
 export function storeFailed(what: string, cause: unknown): BilletError {
   const why = cause instanceof Error ? cause.message : String(cause);
+  if (sqliteCode(cause) === SQLITE_FULL)
+    return new BilletError('STORE_FULL', `${what}: ${why}`, {
+      hint: 'free space under the state directory (df, du); nothing was changed, and reads go on',
+      cause,
+    });
   return new BilletError('STORE_FAILED', `${what}: ${why}`, {
     hint: 'look at the disk under the state directory: space, permissions, errors in dmesg',
     cause,

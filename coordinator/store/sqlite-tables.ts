@@ -48,6 +48,8 @@ export function sqliteTables(db: DatabaseSync) {
   );
   const meta = db.prepare('SELECT value FROM meta WHERE name = ?');
   const setCompacted = db.prepare("UPDATE meta SET value = ? WHERE name = 'compacted'");
+  const addBallast = db.prepare("INSERT OR REPLACE INTO meta VALUES ('ballast', zeroblob(?))");
+  const dropBallast = db.prepare("DELETE FROM meta WHERE name = 'ballast'");
   const head = db.prepare('SELECT max(id) AS id FROM versions');
 
   const toEntry = (row: Record<string, SQLOutputValue>): Entry => ({
@@ -114,6 +116,10 @@ export function sqliteTables(db: DatabaseSync) {
       dropDeletions.run(idOf(from), idOf(before));
       setCompacted.run(before);
     },
+
+    /** Each in a transaction of its own: what is added and dropped in one never meets the disk. */
+    addBallast: (bytes: number) => void addBallast.run(bytes),
+    dropBallast: () => void dropBallast.run(),
 
     /** All of `work` or none of it. */
     transaction<R>(work: () => R): R {

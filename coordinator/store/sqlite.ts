@@ -6,7 +6,14 @@ import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { BilletError } from '#shared/errors.ts';
 import { batch } from './batch.ts';
-import { assertCommit, assertKey, assertPrefix, assertRevision, listOptions } from './limits.ts';
+import {
+  assertCommit,
+  assertKey,
+  assertPrefix,
+  assertRevision,
+  listOptions,
+  MAX_VALUE_BYTES,
+} from './limits.ts';
 import { compactionTarget, RETENTION, type Retention } from './policy.ts';
 import { openSqliteFile, storeFailed } from './sqlite-file.ts';
 import { sqliteTables } from './sqlite-tables.ts';
@@ -39,6 +46,8 @@ export function sqliteStore(options: SqliteOptions): Store {
   const historyId = tables.historyId();
   let head = tables.head();
   let compacted = tables.compacted();
+  /** Whether the newest transaction went in; nobody knows before the first. */
+  let isWritable = false;
 
   /** In a transaction: the revision of each job, or null where a condition does not hold. */
   function apply(jobs: readonly Job[], from: number): (number | null)[] {
@@ -54,8 +63,11 @@ export function sqliteStore(options: SqliteOptions): Store {
 
   function write<R>(work: () => R): R {
     try {
-      return tables.transaction(work);
+      const result = tables.transaction(work);
+      isWritable = true;
+      return result;
     } catch (cause) {
+      isWritable = false;
       throw storeFailed(`cannot write ${path}`, cause);
     }
   }
@@ -154,6 +166,14 @@ export function sqliteStore(options: SqliteOptions): Store {
         news.emit('news');
         await setImmediate();
       }
+    },
+
+    async check() {
+      assertOpen();
+      if (isWritable) return;
+      // As much as the largest value: a disk with room for a small commit alone is full.
+      write(() => tables.addBallast(MAX_VALUE_BYTES));
+      write(tables.dropBallast);
     },
 
     async close() {

@@ -88,6 +88,12 @@ export interface Store {
    */
   compact(beforeRevision: number): Promise<void>;
 
+  /**
+   * Resolves when commits are taken. Tries to write, where none has succeeded since the last that the
+   * storage refused: STORE_FULL, STORE_FAILED. No revision, and nothing that a watcher sees.
+   */
+  check(): Promise<void>;
+
   /** Waits for commits under way. Calls after it are UNAVAILABLE. */
   close(): Promise<void>;
 }
