@@ -2,7 +2,7 @@
 // nothing of what the calls are for. 64-bit Linux with glibc only.
 
 import ffi from 'node:ffi';
-import { getSystemErrorName } from 'node:util';
+import { errnoName } from './errno.ts';
 
 /** A call of libc that returned -1. `errno` is its name, e.g. ENOTTY. */
 export interface Failed {
@@ -32,7 +32,7 @@ export function openLibc(): Libc {
   });
   // errno belongs to the thread; it has to be read before anything else runs on it.
   const failed = (): Failed => ({
-    errno: getSystemErrorName(-ffi.getInt32(c.__errno_location())),
+    errno: errnoName(ffi.getInt32(c.__errno_location())),
   });
   const check = (result: number): Failed | null => (result === -1 ? failed() : null);
   return {

@@ -1,6 +1,7 @@
 // Turns the file system's errors into the store's. Wraps; handles nothing.
 
 import { BilletError } from '#shared/errors.ts';
+import { errnoName } from '../drivers/errno.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
@@ -14,7 +15,8 @@ export const storeFull = (what: string, details: Record<string, unknown>, cause?
 /** STORE_FULL and STORE_FAILED for system errors; other errors as they are. */
 export function diskError(error: unknown, what: string): unknown {
   if (error instanceof BilletError || !(error instanceof Error)) return error;
-  const errno = (error as NodeJS.ErrnoException).code;
+  const { code, errno: number } = error as NodeJS.ErrnoException;
+  const errno = number === undefined ? code : errnoName(number);
   if (errno === undefined || !/^E[A-Z0-9]+$/.test(errno)) return error;
   if (FULL.has(errno)) return storeFull(what, { errno }, error);
   return new BilletError('STORE_FAILED', `cannot ${what}: ${error.message}`, {
