@@ -164,11 +164,7 @@ export const CODES = {
     retry: true,
     meaning: 'the storage under the store failed or is full',
   },
-  STORE_FULL: {
-    status: 507,
-    retry: true,
-    meaning: 'no space left: for an object or image, or in the store of the coordinator',
-  },
+  STORE_FULL: { status: 507, retry: true, meaning: 'no space left for what is to be stored' },
   STORE_LIMIT: {
     status: 422,
     retry: false,
