@@ -42,7 +42,7 @@ const KEY = 'ca.key';
 const CERTIFICATE = 'ca.crt';
 const CROSS = 'cross.crt';
 
-const DISK: DiskSteps = {
+export const DISK: DiskSteps = {
   write: writeSynced,
   async rename(from, to) {
     await rename(from, to);
