@@ -69,7 +69,7 @@ export function router(options: RouterOptions) {
     const requestId = randomName();
     response.setHeader('x-request-id', requestId);
     response.setHeader('x-content-type-options', 'nosniff');
-    if (stopping.aborted) response.setHeader('connection', 'close');
+    if (stopping.aborted || leavesBody(request)) response.setHeader('connection', 'close');
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     try {
@@ -90,7 +90,12 @@ function parseUrl(text: string): URL {
   });
 }
 
-/** GET bodies are not read; the connection closes after the answer if one was sent. */
+/** A body that no route reads: the connection ends with the answer, or it would be read for nothing. */
+const leavesBody = ({ method, headers }: IncomingMessage): boolean =>
+  (method === 'GET' || method === 'HEAD') &&
+  (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0);
+
+/** GET bodies are not read. */
 async function bodyOf(request: IncomingMessage, route: Route): Promise<unknown> {
   if (route.method === 'GET') return {};
   const bytesMax = route.bodyBytesMax ?? BODY_BYTES_MAX;
