@@ -35,7 +35,7 @@ test('a reset at any byte of a layer costs the bytes that were on their way, and
       return true;
     };
     assert.equal((await node.pull(ref, source)).image, ref.image);
-    const expected = at === layer.size ? [0] : [0, at];
+    const expected: number[] = at === layer.size ? [0] : [0, at];
     assert.deepEqual(registry.startsOf(layer.digest), expected, `cut after ${at} bytes`);
     await node.store.collect(EMPTY_ROOTS);
   }
