@@ -41,6 +41,8 @@ const clock: Clock = {
   now: () => fixture.clock.now(),
   sleep: (ms, signal) => systemClock.sleep(ms / 100, signal),
 };
+/** A certificate's 30 days, and the 90 after. */
+const LATE_MS = 121 * 86_400_000;
 const never = new AbortController().signal;
 const source = (): SourceIdentity =>
   SourceIdentity.parse({
@@ -149,6 +151,21 @@ test('a machine that lost its disk gets another code, and the same place by it',
   assert.equal(credentials.identity.instance, decision?.instance);
 });
 
+test('a certificate that ran out too long ago to be renewed is one more way to a claim', async () => {
+  const dir = join(dirs, 'too-late');
+  const first = start(dir);
+  const node = await makeNode(fixture, 'agent-late');
+  await approve(fixture, await first.code(), node);
+  const { credentials } = await first.enrolled;
+  fixture.clock.advance(LATE_MS);
+  const second = start(dir);
+  await approve(fixture, await second.code(), node, true);
+  const late = await second.enrolled;
+  assert.deepEqual(late.credentials.identity, credentials.identity);
+  assert.notEqual(late.credentials.certificate, credentials.certificate);
+  fixture.clock.advance(-LATE_MS);
+});
+
 test('a code that runs out is followed by another, and a denial is said', async () => {
   const run = start(join(dirs, 'late'));
   const code = await run.code();
@@ -229,7 +246,6 @@ test('the secret of a claim is in no message, and in no file but its own', async
   const run = start(dir);
   await run.code();
   const { secret } = JSON.parse(await readFile(join(dir, 'claim.json'), 'utf8'));
-  const { port } = fixture.coordinator;
   await fixture.coordinator.stop();
   const error = await run.enrolled.then(
     () => null,
@@ -238,8 +254,5 @@ test('the secret of a claim is in no message, and in no file but its own', async
   assert.ok(error instanceof BilletError && error.retryable);
   const told = [error, error.cause].map((each) => `${each}${JSON.stringify(each)}`).join();
   assert.ok(!told.includes(secret) && !JSON.stringify(run.shown).includes(secret));
-  fixture.coordinator = await startCoordinator(
-    { stateDir: fixture.stateDir, listen: `127.0.0.1:${port}`, bootListen: null, stopSeconds: 1 },
-    { clock: fixture.clock, log: silentLog },
-  );
+  await restart();
 });

@@ -76,14 +76,19 @@ export async function ensureEnrolled(
 
 /** What a source says, with the instance that the surviving certificate names, if there is one. */
 export async function recallInstance(source: SourceIdentity, dir: string): Promise<SourceIdentity> {
-  const kept = source.instance === undefined ? await keptIdentity(dir) : null;
-  return kept === null || kept.ca !== source.ca ? source : { ...source, instance: kept.instance };
+  const kept = source.instance === undefined ? await keptCredentials(dir) : null;
+  if (kept === null || !isPinned(kept, source)) return source;
+  return { ...source, instance: kept.identity.instance };
 }
 
 /** Who an earlier enrollment made of this machine; null without one whose key survives. */
 export async function keptIdentity(dir: string): Promise<Identity | null> {
+  return (await keptCredentials(dir))?.identity ?? null;
+}
+
+async function keptCredentials(dir: string): Promise<Credentials | null> {
   const key = await loadKey(dir);
-  return key === null ? null : ((await loadCredentials(dir, key))?.identity ?? null);
+  return key === null ? null : await loadCredentials(dir, key);
 }
 
 async function enrollWith(
