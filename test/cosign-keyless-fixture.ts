@@ -38,6 +38,8 @@ export interface Question {
   readonly root?: string;
   readonly identity?: string;
   readonly issuer?: string;
+  /** Flags that only cosign needs. */
+  readonly flags?: readonly string[];
 }
 
 export interface Keyless {
@@ -96,7 +98,8 @@ export async function startKeyless(): Promise<Keyless> {
         ...['--certificate-identity', identity, '--certificate-oidc-issuer', issuer],
         question.artifact ?? artifact,
       ];
-      const theirs = await tools.cosign('verify-blob', '--new-bundle-format', ...args);
+      const flags = ['--new-bundle-format', ...(question.flags ?? [])];
+      const theirs = await tools.cosign('verify-blob', ...flags, ...args);
       assert.equal(theirs.code === 0, good, `cosign: ${theirs.stderr}`);
       const ran = await tools.billet('verify-blob', ...args);
       if (good) passed(ran);

@@ -1,6 +1,6 @@
 // A Rekor of the tests' own: a Merkle tree in memory (RFC 6962) that signs when it got an entry, and
 // proves that it is there. Speaks the first version of Rekor's API (rekor, openapi.yaml) for
-// hashedrekord entries, as cosign 2.5 does.
+// hashedrekord and dsse entries, as cosign 2.5 does.
 
 import {
   createHash,
@@ -11,7 +11,7 @@ import {
 } from 'node:crypto';
 import { contentOfDigest } from '../shared/artifact/signature/prehashed.ts';
 import type { Clock } from '../shared/clock.ts';
-import { digestOfHex } from '../shared/digest.ts';
+import { type Digest, digestOfHex } from '../shared/digest.ts';
 
 /** As if the log had existed before: proofs are then longer than nothing. */
 const EARLIER_ENTRIES = 5;
@@ -22,7 +22,33 @@ export interface Rekor {
   /** Added to the time of an entry. */
   offsetMs: number;
   /** POST /api/v1/log/entries: the reply, or null for an entry whose signature is not one. */
-  add(body: Buffer): { readonly uuid: string; readonly reply: object } | null;
+  add(body: Buffer): Added | null;
+  /** What no honest log does: an entry that nobody looked at. */
+  append(canonical: Buffer): Added;
+}
+
+/** `reply` has one member, named `uuid`. */
+export interface Added {
+  readonly uuid: string;
+  readonly reply: Readonly<Record<string, LogEntry>>;
+}
+
+/** rekor, openapi.yaml: LogEntry. */
+export interface LogEntry {
+  readonly body: string;
+  readonly integratedTime: number;
+  readonly logID: string;
+  readonly logIndex: number;
+  readonly verification: {
+    readonly signedEntryTimestamp: string;
+    readonly inclusionProof: {
+      readonly checkpoint: string;
+      readonly hashes: readonly string[];
+      readonly logIndex: number;
+      readonly rootHash: string;
+      readonly treeSize: number;
+    };
+  };
 }
 
 export function makeRekor(clock: Clock, origin: string): Rekor {
@@ -43,7 +69,9 @@ export function makeRekor(clock: Clock, origin: string): Rekor {
     offsetMs: 0,
     add(bytes) {
       const canonical = canonicalEntry(bytes);
-      if (canonical === null) return null;
+      return canonical === null ? null : self.append(canonical);
+    },
+    append(canonical) {
       const hash = leafHash(canonical);
       const logIndex = leaves.push(hash) - 1;
       const body = canonical.toString('base64');
@@ -66,28 +94,51 @@ export function makeRekor(clock: Clock, origin: string): Rekor {
   return self;
 }
 
-/** hashedrekord 0.0.1 with sorted keys (RFC 8785), after a look at the signature, as Rekor does. */
+/** With sorted keys (RFC 8785), after a look at the signature, as Rekor does. */
 function canonicalEntry(bytes: Buffer): Buffer | null {
   const { kind, apiVersion, spec } = JSON.parse(bytes.toString());
-  const { content, publicKey } = spec.signature;
-  const { algorithm, value } = spec.data.hash;
-  if (kind !== 'hashedrekord' || apiVersion !== '0.0.1' || algorithm !== 'sha256') return null;
-  const pem = Buffer.from(publicKey.content, 'base64').toString();
+  const canonical =
+    kind === 'dsse' ? statementSpec(spec) : kind === 'hashedrekord' ? recordSpec(spec) : null;
+  if (canonical === null || apiVersion !== '0.0.1') return null;
+  return Buffer.from(JSON.stringify({ apiVersion, kind, spec: canonical }));
+}
+
+/** rekor, pkg/types/hashedrekord/v0.0.1. */
+function recordSpec({ data, signature }: Record<string, unknown>): object | null {
+  const { content, publicKey } = signature as { content: string; publicKey: { content: string } };
+  const { algorithm, value } = (data as { hash: { algorithm: string; value: string } }).hash;
+  if (algorithm !== 'sha256' || !isSigned(digestOfHex(value), content, publicKey.content))
+    return null;
+  return {
+    data: { hash: { algorithm, value } },
+    signature: { content, publicKey: { content: publicKey.content } },
+  };
+}
+
+/** rekor, pkg/types/dsse/v0.0.1. */
+function statementSpec({ proposedContent }: Record<string, unknown>): object | null {
+  const { envelope, verifiers } = proposedContent as { envelope: string; verifiers: [string] };
+  const { payloadType, payload, signatures } = JSON.parse(envelope);
+  const body = Buffer.from(payload, 'base64');
+  const head = Buffer.from(`DSSEv1 ${payloadType.length} ${payloadType} ${body.length} `);
+  const [signature, verifier] = [signatures[0].sig, verifiers[0]];
+  const signed = digestOfHex(sha256(head, body).toString('hex'));
+  if (!isSigned(signed, signature, verifier)) return null;
+  const hashOf = (part: Buffer) => ({ algorithm: 'sha256', value: sha256(part).toString('hex') });
+  return {
+    envelopeHash: hashOf(Buffer.from(envelope)),
+    payloadHash: hashOf(body),
+    signatures: [{ signature, verifier }],
+  };
+}
+
+/** `verifier`: a certificate or public key, its PEM in base64. */
+function isSigned(digest: Digest, signature: string, verifier: string): boolean {
+  const pem = Buffer.from(verifier, 'base64').toString();
   const key = pem.includes('CERTIFICATE')
     ? new X509Certificate(pem).publicKey
     : createPublicKey(pem);
-  const signature = Buffer.from(content, 'base64');
-  if (!contentOfDigest(digestOfHex(value)).verify(key, signature)) return null;
-  return Buffer.from(
-    JSON.stringify({
-      apiVersion,
-      kind,
-      spec: {
-        data: { hash: { algorithm, value } },
-        signature: { content, publicKey: { content: publicKey.content } },
-      },
-    }),
-  );
+  return contentOfDigest(digest).verify(key, Buffer.from(signature, 'base64'));
 }
 
 const sha256 = (...parts: readonly Buffer[]) =>

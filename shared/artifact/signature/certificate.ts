@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type SignedEntity, type TrustMaterial, Verifier } from '@sigstore/verify';
 import { z } from 'zod';
+import { BilletError } from '../../errors.ts';
 import { readClaims } from './claims.ts';
 import type { Identity } from './policy.ts';
 
@@ -30,7 +31,7 @@ export function identityOf(
       tlogThreshold: 1,
       ctlogThreshold: 1,
       timestampThreshold: 1,
-    }).verify(entity);
+    }).verify({ ...entity, timestamps: entity.timestamps.filter(countsFor(material)) });
     const reason = refuteCertificate(certificate) ?? refuteLog(entity, certificate);
     if (reason !== null) return { reason };
     const subject = identity?.subjectAlternativeName;
@@ -39,9 +40,16 @@ export function identityOf(
       ? { reason: 'the certificate names no URI or email address, or no issuer' }
       : { signer: { identity: subject, issuer } };
   } catch (error) {
+    if (error instanceof BilletError) throw error;
     return { reason: causes(error) };
   }
 }
+
+/** Where no timestamp authority is trusted, their timestamps prove nothing, and spoil nothing. */
+const countsFor =
+  ({ timestampAuthorities }: TrustMaterial) =>
+  ({ $case }: SignedEntity['timestamps'][number]): boolean =>
+    $case !== 'timestamp-authority' || timestampAuthorities.length > 0;
 
 /**
  * @sigstore/verify wants a checkpoint to be signed in a name that the log's URL contains. A root that
@@ -69,38 +77,21 @@ const Body = z.object({
   ]),
 });
 
-/** Rekor's second version has entries of 0.0.2, with the certificate in DER. */
-const BodyV2 = z.object({
-  spec: z.record(
-    z.string(),
-    z.object({
-      signature: z.object({
-        verifier: z.object({ x509Certificate: z.object({ rawBytes: z.base64() }) }),
-      }),
-    }),
-  ),
-});
-
 /** @sigstore/verify compares signature and digest with the log's, but not who signed. */
 function refuteLog({ tlogEntries }: SignedEntity, certificate: Uint8Array): string | null {
-  const own = tlogEntries.every(({ canonicalizedBody }) => {
+  for (const { canonicalizedBody } of tlogEntries) {
     const logged = loggedCertificate(canonicalizedBody);
-    return logged !== null && Buffer.from(certificate).equals(logged);
-  });
-  return own ? null : 'the log holds this signature for somebody else';
+    if (logged === null) return 'a log entry that is neither hashedrekord 0.0.1 nor dsse 0.0.1';
+    if (!logged.equals(certificate)) return 'the log holds this signature for somebody else';
+  }
+  return null;
 }
 
 function loggedCertificate(body: Uint8Array): Buffer | null {
-  const second = readClaims(BodyV2, body);
-  const [record] = Object.values(second?.spec ?? {});
-  if (record !== undefined)
-    return Buffer.from(record.signature.verifier.x509Certificate.rawBytes, 'base64');
-  const first = readClaims(Body, body);
-  if (first === null) return null;
-  const pem =
-    'signature' in first.spec
-      ? first.spec.signature.publicKey.content
-      : first.spec.signatures[0]?.verifier;
+  const claims = readClaims(Body, body);
+  if (claims === null) return null;
+  const { spec } = claims;
+  const pem = 'signature' in spec ? spec.signature.publicKey.content : spec.signatures[0]?.verifier;
   return new X509Certificate(Buffer.from(pem ?? '', 'base64')).raw;
 }
 
