@@ -1,27 +1,15 @@
-// The agent's side of the claim flow, against a real coordinator: restarts of either in the middle, a
-// code that runs out, a denial; and that each recovery hangs on the record it is said to hang on.
+// The agent's side of the claim flow, against a real coordinator: a machine that restarts, loses its disk
+// or is late, a code that runs out, a denial; and what the recovery hangs on.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { ShownClaim } from '../agent/identity/claim.ts';
 import { dropClaim } from '../agent/identity/claim-file.ts';
-import {
-  type Enrolled,
-  ensureEnrolled,
-  recallInstance,
-} from '../agent/identity/ensure-enrolled.ts';
-import { silentLog } from '../coordinator/log.ts';
-import { startCoordinator } from '../coordinator/main.ts';
-import { sqliteStore } from '../coordinator/store/sqlite.ts';
-import type { Store } from '../coordinator/store/store.ts';
-import { type Clock, systemClock } from '../shared/clock.ts';
-import { BilletError } from '../shared/errors.ts';
-import { SourceIdentity } from '../shared/schema/identity.ts';
+import { ensureEnrolled, recallInstance } from '../agent/identity/ensure-enrolled.ts';
 import { eventually } from './agent-fixture.ts';
-import { approve, deny, makeNode } from './claim-fixture.ts';
+import { approve, deny, fastClock, makeNode, sourceOf, startMachine } from './claim-fixture.ts';
 import { FACTS, type Fixture, startFixture } from './coordinator-fixture.ts';
 
 let fixture: Fixture;
@@ -35,53 +23,10 @@ after(async () => {
   await rm(dirs, { recursive: true });
 });
 
-/** Polls a hundred times as often. */
-const clock: Clock = {
-  ...systemClock,
-  now: () => fixture.clock.now(),
-  sleep: (ms, signal) => systemClock.sleep(ms / 100, signal),
-};
 /** A certificate's 30 days, and the 90 after. */
 const LATE_MS = 121 * 86_400_000;
 const never = new AbortController().signal;
-const source = (): SourceIdentity =>
-  SourceIdentity.parse({
-    coordinator: fixture.coordinator.url,
-    ca: fixture.coordinator.caFingerprint,
-  });
-
-interface Run {
-  readonly shown: ShownClaim[];
-  readonly enrolled: Promise<Enrolled>;
-  code(): Promise<string>;
-  /** Power off. */
-  kill(): Promise<void>;
-}
-
-/** A machine that starts with what lies in `dir`. */
-function start(dir: string): Run {
-  const shown: ShownClaim[] = [];
-  const off = new AbortController();
-  const onClaim = (claim: ShownClaim) => shown.push(claim);
-  const request = { identity: source(), facts: FACTS, dir, clock, onClaim };
-  const enrolled = ensureEnrolled(request, off.signal);
-  enrolled.catch(() => undefined);
-  return {
-    shown,
-    enrolled,
-    async code() {
-      const seen = await eventually(
-        () => shown.at(-1)?.code ?? '',
-        (code) => code !== '',
-      );
-      return seen;
-    },
-    async kill() {
-      off.abort(new Error('power off'));
-      await assert.rejects(enrolled);
-    },
-  };
-}
+const start = (dir: string) => startMachine(fixture, dir);
 
 test('a machine that knows only its coordinator shows a code, waits, and is enrolled', async () => {
   const dir = join(dirs, 'first');
@@ -101,12 +46,17 @@ test('a machine that knows only its coordinator shows a code, waits, and is enro
   const again = start(dir);
   assert.equal((await again.enrolled).how, 'survived');
   assert.deepEqual(again.shown, []);
-  const recalled = await recallInstance(source(), dir);
+  const recalled = await recallInstance(sourceOf(fixture), dir);
   assert.equal(recalled.instance, decision?.instance);
 });
 
 test('who cannot show a code does not ask', async () => {
-  const request = { identity: source(), facts: FACTS, dir: join(dirs, 'blind'), clock };
+  const request = {
+    identity: sourceOf(fixture),
+    facts: FACTS,
+    dir: join(dirs, 'blind'),
+    clock: fastClock(fixture),
+  };
   await assert.rejects(ensureEnrolled(request, never), {
     code: 'IDENTITY_MISSING',
     hint: /billet token create/,
@@ -174,85 +124,4 @@ test('a code that runs out is followed by another, and a denial is said', async 
   await deny(fixture, await run.code());
   await assert.rejects(run.enrolled, { code: 'CLAIM_DENIED', hint: /operator/ });
   await assert.rejects(start(join(dirs, 'late')).enrolled, { code: 'CLAIM_DENIED' });
-});
-
-/** Stops the coordinator, and starts it again on its state and port. */
-async function restart(openStore?: (path: string) => Store): Promise<void> {
-  const { port } = fixture.coordinator;
-  await fixture.coordinator.stop();
-  const listen = `127.0.0.1:${port}`;
-  const config = { stateDir: fixture.stateDir, listen, bootListen: null, stopSeconds: 1 };
-  const options = { clock: fixture.clock, log: silentLog };
-  fixture.coordinator = await startCoordinator(
-    config,
-    openStore === undefined ? options : { ...options, openStore },
-  );
-}
-
-/** As the boot does: what is away is tried again. */
-async function untilEnrolled(dir: string, shown: string[]): Promise<Enrolled> {
-  for (;;) {
-    const run = start(dir);
-    try {
-      return await run.enrolled;
-    } catch (error) {
-      if (!(error instanceof BilletError && error.retryable)) throw error;
-      await systemClock.sleep(20, never);
-    } finally {
-      shown.push(...run.shown.map(({ code }) => code));
-    }
-  }
-}
-
-test('a coordinator that restarts knows the claim that waits, and the approval that nobody fetched', async () => {
-  const dir = join(dirs, 'restart-coordinator');
-  const shown: string[] = [];
-  const first = start(dir);
-  const code = await first.code();
-  await first.kill();
-  await restart();
-  await approve(fixture, code, await makeNode(fixture, 'agent-coordinator'));
-  const enrolled = untilEnrolled(dir, shown);
-  await restart();
-  assert.equal((await enrolled).how, 'claimed');
-  assert.ok(
-    shown.every((each) => each === code),
-    shown.join(),
-  );
-});
-
-test('a coordinator that did not keep the claim would know nothing of it', async () => {
-  const forgetful = (path: string): Store => {
-    const store = sqliteStore({ path });
-    return {
-      ...store,
-      commit: (conditions, writes) => {
-        const kept = writes.filter(({ key }) => !key.startsWith('claims/'));
-        return store.commit(conditions, kept);
-      },
-    };
-  };
-  await restart(forgetful);
-  const run = start(join(dirs, 'unkept'));
-  const code = await run.code();
-  await run.kill();
-  await restart();
-  const node = await makeNode(fixture, 'agent-unkept');
-  await assert.rejects(approve(fixture, code, node), { code: 'CLAIM_UNKNOWN' });
-});
-
-test('the secret of a claim is in no message, and in no file but its own', async () => {
-  const dir = join(dirs, 'quiet');
-  const run = start(dir);
-  await run.code();
-  const { secret } = JSON.parse(await readFile(join(dir, 'claim.json'), 'utf8'));
-  await fixture.coordinator.stop();
-  const error = await run.enrolled.then(
-    () => null,
-    (reason: Error) => reason,
-  );
-  assert.ok(error instanceof BilletError && error.retryable);
-  const told = [error, error.cause].map((each) => `${each}${JSON.stringify(each)}`).join();
-  assert.ok(!told.includes(secret) && !JSON.stringify(run.shown).includes(secret));
-  await restart();
 });

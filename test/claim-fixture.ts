@@ -1,13 +1,20 @@
-// A machine that asks to be claimed, as its requests: key, secret, and what it says on the wire.
+// Machines that ask to be claimed: one as its requests (key, secret, what it says on the wire), and one
+// as the agent's own code over a directory.
 
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import type { ShownClaim } from '../agent/identity/claim.ts';
 import { createCsr } from '../agent/identity/csr.ts';
+import { type Enrolled, ensureEnrolled } from '../agent/identity/ensure-enrolled.ts';
 import type { NodeKey } from '../agent/identity/key.ts';
+import { type Clock, systemClock } from '../shared/clock.ts';
 import { sha256 } from '../shared/digest.ts';
 import { routes } from '../shared/routes/table.ts';
 import { ClaimCode, type ClaimStatus } from '../shared/schema/claim.ts';
+import { SourceIdentity } from '../shared/schema/identity.ts';
 import { type InstanceId, NodeName } from '../shared/schema/ids.ts';
 import { NodeSpec } from '../shared/schema/records.ts';
+import { eventually } from './agent-fixture.ts';
 import { bodyOf, csrOf, FACTS, type Fixture, newKey } from './coordinator-fixture.ts';
 
 export interface Machine {
@@ -61,4 +68,56 @@ export async function approve(fixture: Fixture, code: string, node: string, repl
 export async function deny(fixture: Fixture, code: string) {
   const params = { code: ClaimCode.parse(code) };
   return bodyOf(await fixture.admin.call(routes.denyClaim, { params }));
+}
+
+/** Polls a hundred times as often. */
+export const fastClock = (fixture: Fixture): Clock => ({
+  ...systemClock,
+  now: () => fixture.clock.now(),
+  sleep: (ms, signal) => systemClock.sleep(ms / 100, signal),
+});
+
+export const sourceOf = (fixture: Fixture): SourceIdentity =>
+  SourceIdentity.parse({
+    coordinator: fixture.coordinator.url,
+    ca: fixture.coordinator.caFingerprint,
+  });
+
+export interface Run {
+  readonly shown: ShownClaim[];
+  readonly enrolled: Promise<Enrolled>;
+  code(): Promise<string>;
+  /** Power off. */
+  kill(): Promise<void>;
+}
+
+/** A machine that starts with what lies in `dir`. */
+export function startMachine(fixture: Fixture, dir: string): Run {
+  const shown: ShownClaim[] = [];
+  const off = new AbortController();
+  const onClaim = (claim: ShownClaim) => shown.push(claim);
+  const request = {
+    identity: sourceOf(fixture),
+    facts: FACTS,
+    dir,
+    clock: fastClock(fixture),
+    onClaim,
+  };
+  const enrolled = ensureEnrolled(request, off.signal);
+  enrolled.catch(() => undefined);
+  return {
+    shown,
+    enrolled,
+    async code() {
+      const seen = await eventually(
+        () => shown.at(-1)?.code ?? '',
+        (code) => code !== '',
+      );
+      return seen;
+    },
+    async kill() {
+      off.abort(new Error('power off'));
+      await assert.rejects(enrolled);
+    },
+  };
 }
