@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { EXIT } from '../cli/failure.ts';
 import { billet } from '../cli/testing.ts';
-import { bundleAgent } from '../setup/build/agent-bundle.ts';
+import { writeAgent } from '../setup/build/agent-bundle.ts';
 import { parseMarker } from '../shared/markers.ts';
 import { routes } from '../shared/routes/table.ts';
 import { eventually } from './agent-fixture.ts';
@@ -27,7 +27,7 @@ before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'billet-claim-process-'));
   fixture = await startFixture({ heartbeatSeconds: 1 });
   context = fixture.coordinator.adminContextPath;
-  await writeFile(join(dir, 'agent.mjs'), await bundleAgent());
+  await writeAgent(dir);
 });
 after(async () => {
   for (const child of running) child.kill('SIGKILL');
