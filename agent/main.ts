@@ -1,8 +1,6 @@
-// The agent's entry: threads first, then the command. The one place that reads arguments and
-// environment of the process.
+// The agent's entry. The one place that reads arguments and environment of the process.
 
 import { parseArgs } from 'node:util';
-import { isMainThread } from 'node:worker_threads';
 import { systemClock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { askPlan, askStatus } from './ask.ts';
@@ -132,12 +130,4 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** A bundle starts its threads from this same file: they serve, and do nothing else. */
-async function serveThread(): Promise<void> {
-  const { runWorker } = await import('./store/worker.ts');
-  const { runJournalThread } = await import('./drivers/journal-thread.ts');
-  if (!runWorker()) runJournalThread();
-}
-
-if (!isMainThread) await serveThread();
-else if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

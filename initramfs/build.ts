@@ -2,14 +2,24 @@
 // the build; everything it makes lies in the cache, by what it was made from.
 
 import { createWriteStream } from 'node:fs';
-import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { sha256 } from '#shared/digest.ts';
-import { bundleAgent } from '../setup/build/agent-bundle.ts';
-import { cached, fileDigest } from '../setup/build/cache.ts';
+import { AGENT_FILES, writeAgent } from '../setup/build/agent-bundle.ts';
+import { cached, fileDigest, treeDigest } from '../setup/build/cache.ts';
 import { SOURCE_DATE_EPOCH } from '../setup/build/epoch.ts';
 import { type BootRoot, type BuildContext, buildBootRoot } from './boot-root.ts';
 import { cpioOfTree } from './cpio.ts';
@@ -30,8 +40,8 @@ const SCRIPTS = {
 export interface BootImageOptions extends BuildContext {
   /** The trust policy that every node of this image enforces: a file, copied as it is. */
   readonly trustPolicy: string;
-  /** A file to take as /billet/agent.mjs; else the agent of this tree is bundled. */
-  readonly agentBundle?: string;
+  /** A folder to take as /billet, with agent.mjs in it; else the agent of this tree is bundled. */
+  readonly agentDir?: string;
   /** The Node binary for nodes: linux, x64. */
   readonly node?: string;
 }
@@ -42,8 +52,8 @@ export interface BootImage {
   readonly kernel: string;
   readonly initramfs: string;
   readonly kernelRelease: string;
-  /** The agent as one file, the same as in the initramfs. */
-  readonly agentBundle: string;
+  /** The folder with the agent's files, the same as in the initramfs. */
+  readonly agentDir: string;
   readonly bootRoot: BootRoot;
 }
 
@@ -54,11 +64,11 @@ export interface BootImage {
 export async function buildBootImage(options: BootImageOptions): Promise<BootImage> {
   const bootRoot = await buildBootRoot(options, options.node);
   const pieces = await buildPieces(bootRoot, options);
-  const agent = await buildAgent(options);
+  const agentDir = options.agentDir ?? (await buildAgent(options));
   const scripts = Object.keys(SCRIPTS).map((name) => join(import.meta.dirname, name));
   const inputs = {
     pieces,
-    agent: await fileDigest(agent),
+    agent: await treeDigest(agentDir),
     policy: await fileDigest(options.trustPolicy),
     scripts: (await Promise.all(scripts.map(fileDigest))).join(' '),
     recipe: await recipeDigest('build.ts', 'cpio.ts'),
@@ -66,7 +76,8 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
   const entry = await cached(options, 'boot-image', inputs, async (dir) => {
     options.progress('packing the initramfs');
     const tree = join(dir, 'tree');
-    await placeFile(agent, join(tree, 'billet/agent.mjs'), 0o644);
+    for (const name of await readdir(agentDir))
+      await placeFile(join(agentDir, name), join(tree, 'billet', name), 0o644);
     await placeFile(options.trustPolicy, join(tree, 'etc/billet/trust-policy.json'), 0o644);
     for (const [name, target] of Object.entries(SCRIPTS))
       await placeFile(join(import.meta.dirname, name), join(tree, target), 0o755);
@@ -83,7 +94,7 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
     kernel: join(entry, 'kernel'),
     initramfs: join(entry, 'initramfs'),
     kernelRelease: bootRoot.kernelRelease,
-    agentBundle: agent,
+    agentDir,
     bootRoot,
   };
 }
@@ -108,13 +119,17 @@ async function buildPieces(bootRoot: BootRoot, context: BuildContext): Promise<s
   });
 }
 
-async function buildAgent(options: BootImageOptions): Promise<string> {
-  const { agentBundle } = options;
-  const bytes = agentBundle === undefined ? await bundleAgent() : await readFile(agentBundle);
-  const entry = await cached(options, 'agent', { agent: sha256(bytes) }, (dir) =>
-    writeFile(join(dir, 'agent.mjs'), bytes),
-  );
-  return join(entry, 'agent.mjs');
+/** Bundled each time, which is quick, and kept by what came out. */
+async function buildAgent(options: BuildContext): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'billet-agent-'));
+  try {
+    await writeAgent(made);
+    return await cached(options, 'agent', { agent: await treeDigest(made) }, async (dir) => {
+      for (const name of AGENT_FILES) await copyFile(join(made, name), join(dir, name));
+    });
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
 }
 
 /** Appends the tree as a compressed cpio archive of its own. */

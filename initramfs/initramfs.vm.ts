@@ -30,7 +30,7 @@ before(async () => {
     cacheDir: join(homedir(), '.cache/billet'),
     clock: systemClock,
     trustPolicy,
-    agentBundle: join(import.meta.dirname, 'testdata/boot-agent.mjs'),
+    agentDir: join(import.meta.dirname, 'testdata'),
     signal,
     progress: () => undefined,
   });

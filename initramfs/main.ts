@@ -1,5 +1,5 @@
 // Builds a boot image by hand: node initramfs/main.ts --policy FILE --out DIR [--cache DIR] [--check]
-// With --check, all of it is made a second time from nothing, from the same agent bundle, and has to
+// With --check, all of it is made a second time from nothing, from the same bundle of the agent, and has to
 // have the same bytes.
 
 import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -52,8 +52,8 @@ async function buildAgainAndCompare(first: BootImage, options: BootImageOptions)
   await mkdir(options.cacheDir, { recursive: true });
   const cacheDir = await mkdtemp(join(options.cacheDir, 'check-'));
   try {
-    const { agentBundle } = first;
-    const second = await buildBootImage({ ...options, agentBundle, cacheDir });
+    const { agentDir } = first;
+    const second = await buildBootImage({ ...options, agentDir, cacheDir });
     for (const name of FILES) {
       const digest = await fileDigest(join(first.dir, name));
       assertDigest(await readFile(join(second.dir, name)), digest, `${name} of the second build`);

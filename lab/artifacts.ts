@@ -78,7 +78,7 @@ async function layerOf(name: RecipeName, boot: BootImage, context: LabContext): 
     kernelRoot: boot.bootRoot.root,
     kernelRelease: boot.kernelRelease,
     node: boot.bootRoot.node,
-    agent: boot.agentBundle,
+    agentDir: boot.agentDir,
   };
   context.progress(`building module ${name}`);
   return await buildLayer(name, parts, { ...context, aptLines: hostTrixieLines() });

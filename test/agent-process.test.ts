@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { bundleAgent } from '../setup/build/agent-bundle.ts';
+import { writeAgent } from '../setup/build/agent-bundle.ts';
 import { routes } from '../shared/routes/table.ts';
 import { eventually, identityOf } from './agent-fixture.ts';
 import { bodyOf, type Fixture, startFixture } from './coordinator-fixture.ts';
@@ -21,7 +21,7 @@ const running: ChildProcess[] = [];
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'billet-agent-process-'));
   fixture = await startFixture({ heartbeatSeconds: 1 });
-  await writeFile(join(dir, 'agent.mjs'), await bundleAgent());
+  await writeAgent(dir);
 });
 after(async () => {
   for (const child of running) child.kill('SIGKILL');

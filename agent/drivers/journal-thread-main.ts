@@ -1,5 +1,5 @@
-// The entry of the journal thread when the agent runs from source. A bundle starts its own main.
+// The entry of the thread that writes to journald.
 
-import { runJournalThread } from './journal-thread.ts';
+import { serveJournal } from './journal-thread.ts';
 
-runJournalThread();
+serveJournal();

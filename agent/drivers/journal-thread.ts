@@ -3,21 +3,20 @@
 
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { z } from 'zod';
 
-export const JOURNAL_ROLE = 'billet-journal-thread';
+export interface JournalThreadData {
+  /** journald's socket, inherited. */
+  readonly fd: number;
+}
 
-const Data = z.object({ role: z.literal(JOURNAL_ROLE), fd: z.int().nonnegative() });
-
-/** True when this thread is the journal's, and then it serves it: first thing in a bundle's main. */
-export function runJournalThread(): boolean {
-  const data = Data.safeParse(workerData);
-  if (!data.success || parentPort === null) return false;
+/** Serves until the thread is terminated. */
+export function serveJournal(): void {
   const port = parentPort;
+  if (port === null) throw new TypeError('not a thread');
+  const { fd }: JournalThreadData = workerData;
   port.on('message', (entry: Uint8Array) => {
-    port.postMessage(write(data.data.fd, entry));
+    port.postMessage(write(fd, entry));
   });
-  return true;
 }
 
 /** False for an entry that was lost: journald restarts, or its socket is gone. */

@@ -4,7 +4,7 @@
 import { Worker } from 'node:worker_threads';
 import { BilletError } from '#shared/errors.ts';
 import { encodeEntry, encodeLine } from './journal-entry.ts';
-import { JOURNAL_ROLE } from './journal-thread.ts';
+import type { JournalThreadData } from './journal-thread.ts';
 
 /** Upper-case names become fields of the entry, e.g. BILLET_STAGE. */
 export type LogFields = Readonly<Record<string, string | number | boolean>>;
@@ -66,13 +66,15 @@ function lineOf(message: string, fields: LogFields): string {
   return `${message}${rest.join('')}`;
 }
 
-/** From source the thread has its own entry; in a bundle it starts from the one file there is. */
-const ENTRY = import.meta.url.endsWith('/agent/drivers/journal.ts')
-  ? new URL('./journal-thread-main.ts', import.meta.url)
-  : new URL(import.meta.url);
+/** Beside this source, or beside the bundle. */
+const ENTRY = new URL(
+  import.meta.url.endsWith('.ts') ? './journal-thread-main.ts' : './journal-thread.mjs',
+  import.meta.url,
+);
 
 function startThread(fd: number) {
-  const worker = new Worker(ENTRY, { workerData: { role: JOURNAL_ROLE, fd }, name: 'journal' });
+  const workerData: JournalThreadData = { fd };
+  const worker = new Worker(ENTRY, { workerData, name: 'journal' });
   const drained = Promise.withResolvers<void>();
   let waiting = 0;
   let dropped = 0;

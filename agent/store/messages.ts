@@ -49,8 +49,7 @@ export type Answer =
   | { readonly id: number; readonly reply: Replies[Request['kind']] }
   | { readonly id: number; readonly fault: Fault };
 
-export interface WorkerData {
-  readonly role: 'billet-object-thread';
+export interface ObjectThreadData {
   readonly dir: string;
   /** Whether the file system has fs-verity; else digests are computed here. */
   readonly verity: boolean;

@@ -3,7 +3,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { BilletError, CODES, type Code } from '#shared/errors.ts';
-import type { Answer, Fault, Replies, Request, WorkerData } from './messages.ts';
+import type { Answer, Fault, ObjectThreadData, Replies, Request } from './messages.ts';
 
 export interface ObjectThreads {
   readonly count: number;
@@ -17,12 +17,13 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** From source a thread has its own entry; in a bundle it starts from the one file there is. */
-const ENTRY = import.meta.url.endsWith('/agent/store/threads.ts')
-  ? new URL('./worker-main.ts', import.meta.url)
-  : new URL(import.meta.url);
+/** Beside this source, or beside the bundle. */
+const ENTRY = new URL(
+  import.meta.url.endsWith('.ts') ? './object-thread-main.ts' : './object-thread.mjs',
+  import.meta.url,
+);
 
-export function startThreads(data: Omit<WorkerData, 'role'>, count: number): ObjectThreads {
+export function startThreads(data: ObjectThreadData, count: number): ObjectThreads {
   const threads = Array.from({ length: count }, () => startThread(data));
   return {
     count,
@@ -37,10 +38,9 @@ export function startThreads(data: Omit<WorkerData, 'role'>, count: number): Obj
   };
 }
 
-function startThread(data: Omit<WorkerData, 'role'>) {
-  const workerData: WorkerData = { role: 'billet-object-thread', ...data };
+function startThread(data: ObjectThreadData) {
   const worker = new Worker(ENTRY, {
-    workerData,
+    workerData: data,
     name: 'objects',
     // node:ffi says that it is experimental, once a thread.
     execArgv: ['--disable-warning=ExperimentalWarning'],

@@ -36,7 +36,7 @@ async function main(signal: AbortSignal): Promise<void> {
     kernelRoot: image.bootRoot.root,
     kernelRelease: image.kernelRelease,
     node: image.bootRoot.node,
-    agent: image.agentBundle,
+    agentDir: image.agentDir,
   };
   for (const name of RECIPES) {
     const layer = await buildLayer(name, parts, { ...context, aptLines: hostTrixieLines() });

@@ -26,8 +26,8 @@ export interface NodeParts {
   readonly kernelRelease: string;
   /** Node without symbols. */
   readonly node: string;
-  /** The agent as one file. */
-  readonly agent: string;
+  /** The folder with the agent's files. */
+  readonly agentDir: string;
 }
 
 export interface RecipeContext {
@@ -91,17 +91,17 @@ async function debianRootOf(name: RecipeName, folder: string): Promise<DebianRoo
   return { variant: name === 'base' ? 'minbase' : 'extract', packages };
 }
 
-const partInputs = async ({ kernelRoot, kernelRelease, node, agent }: NodeParts) => ({
+const partInputs = async ({ kernelRoot, kernelRelease, node, agentDir }: NodeParts) => ({
   kernel: `${kernelRelease} ${kernelRoot}`,
   node: await fileDigest(node),
-  agent: await fileDigest(agent),
+  agent: await treeDigest(agentDir),
   units: await treeDigest(UNITS),
 });
 
 const environmentOf = (folder: string, parts: NodeParts) => ({
   BILLET_FILES: join(folder, 'files'),
   BILLET_NODE: parts.node,
-  BILLET_AGENT: parts.agent,
+  BILLET_AGENT: parts.agentDir,
   BILLET_UNITS: UNITS,
   BILLET_KERNEL: parts.kernelRoot,
   BILLET_RELEASE: parts.kernelRelease,

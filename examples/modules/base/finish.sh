@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes a Debian root into the base module: finish.sh ROOT. Takes from the environment
-#   BILLET_NODE    the Node binary          BILLET_AGENT    the bundled agent
+#   BILLET_NODE    the Node binary          BILLET_AGENT    the folder with its agent
 #   BILLET_UNITS   the folder systemd/      BILLET_FILES    files copied over the root
 #   BILLET_KERNEL  a root with /usr/lib/modules/BILLET_RELEASE
 set -euo pipefail
@@ -38,7 +38,7 @@ depmod -b "$root" "$release"
 rm -f "$to"/modules.{alias,dep,symbols,devname.bak}
 
 install -D -m 0755 "$BILLET_NODE" "$root/usr/lib/billet/node"
-install -D -m 0644 "$BILLET_AGENT" "$root/usr/lib/billet/agent.mjs"
+install -m 0644 -t "$root/usr/lib/billet" "$BILLET_AGENT"/*.mjs
 install -D -m 0644 "$BILLET_UNITS/billet-agent.service" "$root/usr/lib/systemd/system/billet-agent.service"
 install -D -m 0644 "$BILLET_UNITS/billet.tmpfiles" "$root/usr/lib/tmpfiles.d/billet.conf"
 mkdir -p "$root/usr/lib/systemd/system/multi-user.target.wants"

@@ -1,33 +1,21 @@
 // One thread of the object store: takes requests, answers each. Started by threads.ts only.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { openLibc } from '../drivers/libc.ts';
 import { fileVerity } from '../drivers/verity.ts';
-import type { Answer, Fault, Replies, Request } from './messages.ts';
+import type { Answer, Fault, ObjectThreadData, Replies, Request } from './messages.ts';
 import { type ObjectStoreThread, objectStoreThread } from './object-writer.ts';
 
-const Data = z.object({
-  role: z.literal('billet-object-thread'),
-  dir: z.string(),
-  verity: z.boolean(),
-});
-
-/**
- * True when this thread is one of the object store's, and then it serves it. A bundle's main calls
- * this first and does nothing else on true: threads are started from the same file.
- */
-export function runWorker(): boolean {
-  const data = Data.safeParse(workerData);
-  if (!data.success || parentPort === null) return false;
+/** Serves until the thread is terminated. */
+export function serveObjects(): void {
   const port = parentPort;
-  const { dir, verity } = data.data;
+  if (port === null) throw new TypeError('not a thread');
+  const { dir, verity }: ObjectThreadData = workerData;
   const thread = objectStoreThread({ dir, verity: verity ? fileVerity(openLibc()) : null });
   port.on('message', ({ id, request }: { id: number; request: Request }) => {
     port.postMessage(answerTo(id, request, thread));
   });
-  return true;
 }
 
 function answerTo(id: number, request: Request, thread: ObjectStoreThread): Answer {

@@ -1,0 +1,5 @@
+// The entry of a thread of the object store.
+
+import { serveObjects } from './object-thread.ts';
+
+serveObjects();
