@@ -22,7 +22,7 @@ import {
 import { faultyRegistry, hastySource, honest } from './pull-faults-registry.ts';
 
 const MiB = 1024 * 1024;
-const ZEROS = { name: 'usr/zeros', body: Buffer.alloc(64 * MiB) };
+const ZEROS = { name: 'usr/zeros', body: Buffer.alloc(24 * MiB) };
 const BOMB = tarOf(ZEROS);
 
 async function setUp(t: TestContext) {
