@@ -48,6 +48,20 @@ test('basic credentials go out only after the registry asks, and wrong ones are 
   await assert.rejects(readBlob(hastyClient(origin), LAYER, 100), denied);
 });
 
+test('requests side by side all log in when the registry asks', async (t) => {
+  let anonymous = 0;
+  const all = Promise.withResolvers<void>();
+  const { origin } = await fakeServer(t, async (request, response) => {
+    if (request.headers.authorization === BASIC) return response.end(BYTES);
+    anonymous += 1;
+    if (anonymous === 4) all.resolve();
+    await all.promise;
+    return response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
+  });
+  const registry = hastyClient(origin, { credentials: LOGIN });
+  await Promise.all(Array.from({ length: 4 }, () => readBlob(registry, LAYER, 100)));
+});
+
 test('a redirect to another origin is followed without credentials', async (t) => {
   const seen: (string | undefined)[] = [];
   const store = await fakeServer(t, (request, response) => {

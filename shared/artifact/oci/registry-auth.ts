@@ -41,10 +41,11 @@ export interface Authenticator {
   /** The header for the next request, or null. */
   header(scope: string): string | null;
   /**
-   * Acts on a 401; false if there is nothing more to try. Throws REGISTRY_DENIED for a login that the
-   * token service refuses, and Transient where it does not answer.
+   * Acts on a 401 for a request that had the header `sent`; false if there is nothing more to try.
+   * Throws REGISTRY_DENIED for a login that the token service refuses, and Transient where it does
+   * not answer.
    */
-  answer(challenge: string | null, scope: string): Promise<boolean>;
+  answer(challenge: string | null, scope: string, sent: string | null): Promise<boolean>;
 }
 
 export interface AuthenticatorDeps {
@@ -84,14 +85,18 @@ export function authenticator(deps: AuthenticatorDeps): Authenticator {
     return started;
   };
 
+  const header = (scope: string): string | null => {
+    if (credentials?.kind === 'bearer') return `Bearer ${credentials.token}`;
+    const token = tokens.get(scope);
+    if (token !== undefined && clock.monotonic() < token.until) return `Bearer ${token.text}`;
+    return basic && credentials !== null ? basicHeader(credentials) : null;
+  };
+
   return {
-    header(scope) {
-      if (credentials?.kind === 'bearer') return `Bearer ${credentials.token}`;
-      const token = tokens.get(scope);
-      if (token !== undefined && clock.monotonic() < token.until) return `Bearer ${token.text}`;
-      return basic && credentials !== null ? basicHeader(credentials) : null;
-    },
-    async answer(text, scope) {
+    header,
+    async answer(text, scope, sent) {
+      // A request beside this one was answered meanwhile.
+      if (header(scope) !== sent) return true;
       if (credentials?.kind === 'bearer') return false;
       const challenges = parseChallenges(text ?? '');
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer');

@@ -126,10 +126,11 @@ export function requester(connection: Connection): Requester {
 
   const once = async (ask: Ask): Promise<Reply> => {
     const final = (reply: Reply) => checked(ask, reply, connection.clock.now());
+    const sent = authentication.header(ask.scope);
     const first = await follow(ask);
     if (first.status !== 401 || first.url.origin !== origin.origin) return await final(first);
     const challenge = first.headers.get('www-authenticate');
-    if (!(await authentication.answer(challenge, ask.scope))) return await final(first);
+    if (!(await authentication.answer(challenge, ask.scope, sent))) return await final(first);
     await drop(first);
     return await final(await follow(ask));
   };
