@@ -39,6 +39,8 @@ export interface CycleInput {
 export interface CycleResult {
   readonly desired: Desired;
   readonly steps: readonly Step[];
+  /** Which of the steps failed; null where all of them worked, whatever the probes say. */
+  readonly failed: Step | null;
   /** Its system runs, and is not only staged for the next boot. */
   readonly booted: boolean;
   /** Null when the generation runs as wanted. */
@@ -112,7 +114,16 @@ export async function runCycle(
     ...nodeConditions(choice, deps, services),
     ...unwritten.flatMap((each) => (each === null ? [] : conditionOf(each))),
   ];
-  return { desired, booted, steps, failure, verdict, services, conditions };
+  return {
+    desired,
+    booted,
+    steps,
+    failed: failed?.step ?? null,
+    failure,
+    verdict,
+    services,
+    conditions,
+  };
 }
 
 /** A disk that is full keeps nothing from being decided and done: it is said, and tried again. */

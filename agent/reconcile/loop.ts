@@ -166,10 +166,9 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
 }
 
 /** A pull that failed leaves files that nothing refers to. */
-function isSwept({ steps, failure }: CycleResult, before: boolean): boolean {
-  const kinds = new Set(steps.map(({ kind }) => kind));
-  if (failure === null) return before || kinds.has('collect-garbage');
-  return before && !kinds.has('pull-module') && !kinds.has('stage-system');
+function isSwept({ steps, failed }: CycleResult, before: boolean): boolean {
+  if (failed === null) return before || steps.some(({ kind }) => kind === 'collect-garbage');
+  return before && failed.kind !== 'pull-module' && failed.kind !== 'stage-system';
 }
 
 const stateOf = (

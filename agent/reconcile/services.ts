@@ -8,7 +8,7 @@ import { hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type ModuleLabel, type ModuleName, ModuleRef } from '#shared/schema/module.ts';
 import { readChecked, writeChecked } from '../checked-file.ts';
-import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
+import { readFileOrNull, removeDrafts, writeFileAtomic } from '../drivers/files.ts';
 import type { Units } from '../drivers/units.ts';
 import { assertSettings } from './module-settings.ts';
 import { settingsKey } from './plan.ts';
@@ -104,6 +104,7 @@ export function services(deps: ServicesDeps): Services {
       // The mount points are empty now; were one still mounted, its files could not be removed.
       await rm(dirOf(name), { recursive: true, force: true });
       await rm(settingsPath(name), { force: true });
+      await removeDrafts(join(deps.runDir, 'settings'));
     },
 
     async observe(signal) {
