@@ -21,7 +21,7 @@ test('every row of the table is an operation, with its parameters and a handler'
   }
 });
 
-test('the document is OpenAPI 3.1 as far as its own rules go', () => {
+test('the document refers to nothing that is not there, and names what is shared', () => {
   assert.match(document.openapi, /^3\.1\./);
   const ids = new Set<string>();
   for (const path of Object.values(document.paths))
@@ -31,9 +31,23 @@ test('the document is OpenAPI 3.1 as far as its own rules go', () => {
     }
   assert.equal(ids.size, Object.keys(routes).length, 'operation ids are unique');
   const text = JSON.stringify(document);
-  for (const [, ref] of text.matchAll(/"\$ref":"([^"]+)"/g))
-    assert.ok((ref?.split('/').at(-1) ?? '') in document.components.schemas, String(ref));
-  assert.doesNotMatch(text, /"\$schema"/);
+  for (const [, ref = ''] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+    const found = ref.split('/').reduce<unknown>((at, key) => Object(at)[key], document);
+    assert.ok(found, ref);
+  }
+  assert.doesNotMatch(text, /"\$schema"|"\$defs"|\.(in|out)put"/);
+  const { schemas } = document.components;
+  for (const name of ['Heartbeat', 'HeartbeatInput', 'Facts', 'JsonValue', 'Problem'])
+    assert.ok(name in schemas, name);
+  // What is the same in both directions has one name.
+  assert.ok(!('EnvelopeInput' in schemas) && !('ConditionInput' in schemas));
+});
+
+test('what a newer coordinator adds to a reply is allowed, what an operator makes up is not', () => {
+  const schemas = document.components.schemas as Record<string, { additionalProperties?: boolean }>;
+  assert.equal(schemas.NodeSpec?.additionalProperties, undefined);
+  assert.equal(schemas.NodeSpecInput?.additionalProperties, false);
+  assert.equal(schemas.HeartbeatInput?.additionalProperties, undefined);
 });
 
 test('a path is matched whole, decoded once, and knows its other methods', () => {

@@ -1,21 +1,21 @@
-// The route table as an OpenAPI 3.1 document. Adds nothing that the table does not say.
+// The route table as an OpenAPI 3.1 document. Adds nothing that the table does not say, but what holds
+// for every route: who may call, how errors look, which headers there are.
 
-import { z } from 'zod';
 import { CODES } from '#shared/errors.ts';
 import type { Route } from '#shared/routes/route.ts';
 import { VERSION } from '#shared/version.ts';
-
-type Json = Record<string, unknown>;
+import { type Json, type SchemaCollector, schemaCollector } from './openapi-schemas.ts';
 
 /** OpenAPI 3.1.1, whose schemas are JSON Schema 2020-12. */
 export function openapiDocument(routes: Readonly<Record<string, Route>>) {
-  const paths: Record<string, Json> = {};
-  const schemas: Json = { Problem: PROBLEM };
+  const collector = schemaCollector();
+  const made: Record<string, Json> = {};
   for (const [name, route] of Object.entries(routes))
-    paths[route.path] = {
-      ...paths[route.path],
-      [route.method.toLowerCase()]: operation(name, route, schemas),
+    made[route.path] = {
+      ...made[route.path],
+      [route.method.toLowerCase()]: operation(name, route, collector),
     };
+  const { document: paths, schemas } = collector.finish(made);
   return {
     openapi: '3.1.1',
     info: {
@@ -31,32 +31,27 @@ export function openapiDocument(routes: Readonly<Record<string, Route>>) {
         password: { type: 'http', scheme: 'basic', description: 'the password is the credential' },
         certificate: { type: 'mutualTLS' },
       },
-      schemas,
+      headers: { ETag: ETAG },
+      responses: PROBLEMS,
+      schemas: { ...schemas, Problem: PROBLEM },
     },
   };
 }
 
-/** Schemas that refer to themselves are moved to `schemas`, under the operation's name. */
-function operation(name: string, route: Route, schemas: Json): Json {
-  const schemaOf = (schema: z.ZodType, io: 'input' | 'output') =>
-    hoist(jsonSchema(schema, io), `${name}_${io}_`, schemas);
+function operation(name: string, route: Route, collector: SchemaCollector): Json {
   return {
     operationId: name,
     summary: route.summary,
     tags: [tagOf(route)],
     security: SECURITY[route.caller],
     ...(route.caller === 'anyone' ? {} : { 'x-billet-caller': route.caller }),
-    parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
-    ...requestBody(route, schemaOf),
-    responses: {
-      ...success(route, schemaOf),
-      default: {
-        description: 'what went wrong, and what to do',
-        content: {
-          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-        },
-      },
-    },
+    parameters: [
+      ...parameters('path', collector.plainSchemaOf(route.params)),
+      ...parameters('query', collector.plainSchemaOf(route.query)),
+      ...(route.headers ?? []).map((header) => HEADERS[header]),
+    ],
+    ...requestBody(route, collector),
+    responses: { ...success(route, collector), ...failures(route) },
   };
 }
 
@@ -68,6 +63,25 @@ const SECURITY: Record<Route['caller'], Json[]> = {
   admin: [{ credential: [] }, { password: [] }],
 };
 
+const header = (name: string, description: string): Json => ({
+  name,
+  in: 'header',
+  required: false,
+  description,
+  schema: { type: 'string', maxLength: 256 },
+});
+
+const HEADERS: Readonly<Record<NonNullable<Route['headers']>[number], Json>> = {
+  'if-none-match': header('If-None-Match', 'an ETag; while it holds, the answer is 304'),
+  'if-match': header('If-Match', 'the ETag of the record as it was read; another one is CONFLICT'),
+  'last-event-id': header('Last-Event-ID', 'the id of the last event that was seen'),
+};
+
+const ETAG: Json = {
+  description: 'what If-Match and If-None-Match take',
+  schema: { type: 'string' },
+};
+
 const PROBLEM: Json = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail', 'code', 'hint'],
@@ -77,16 +91,29 @@ const PROBLEM: Json = {
     status: { type: 'integer' },
     detail: { type: 'string' },
     code: { type: 'string', enum: Object.keys(CODES) },
-    hint: { type: 'string' },
-    details: { type: 'object' },
+    hint: { type: 'string', description: 'what a person should run or change next' },
+    details: { type: 'object', additionalProperties: true },
     instance: { type: 'string', format: 'uri' },
   },
 };
 
+const problemResponse = (description: string): Json => ({
+  description,
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+});
+
+/** One for each status of the error table, which names the codes that bear it. */
+const PROBLEMS: Json = Object.fromEntries(
+  [...new Set(Object.values(CODES).map(({ status }) => status))].sort().map((status) => {
+    const codes = Object.entries(CODES).filter(([, row]) => row.status === status);
+    return [`Problem${status}`, problemResponse(codes.map(([code]) => code).join(', '))];
+  }),
+);
+
 const tagOf = (route: Route) => route.path.split('/')[route.path.startsWith('/v1/') ? 2 : 1] ?? '';
 
-function parameters(where: 'path' | 'query', schema: z.ZodObject): Json[] {
-  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as {
+function parameters(where: 'path' | 'query', schema: Json): Json[] {
+  const { properties = {}, required = [] } = schema as {
     properties?: Record<string, Json>;
     required?: string[];
   };
@@ -98,9 +125,7 @@ function parameters(where: 'path' | 'query', schema: z.ZodObject): Json[] {
   }));
 }
 
-type SchemaOf = (schema: z.ZodType, io: 'input' | 'output') => Json;
-
-function requestBody(route: Route, schemaOf: SchemaOf): Json {
+function requestBody(route: Route, { schemaOf }: SchemaCollector): Json {
   if (route.method === 'GET') return {};
   const schema = schemaOf(route.body, 'input');
   return {
@@ -111,7 +136,7 @@ function requestBody(route: Route, schemaOf: SchemaOf): Json {
   };
 }
 
-function success(route: Route, schemaOf: SchemaOf): Json {
+function success(route: Route, { schemaOf }: SchemaCollector): Json {
   if (route.form === 'socket')
     return { 101: { description: 'a WebSocket of heartbeats, replies and nudges' } };
   const type =
@@ -120,32 +145,38 @@ function success(route: Route, schemaOf: SchemaOf): Json {
       : route.form === 'text'
         ? 'text/plain'
         : 'application/json';
+  const etag = route.etag ? { headers: { ETag: { $ref: '#/components/headers/ETag' } } } : {};
   return {
     [String(route.status ?? 200)]: {
       description: 'done',
+      ...etag,
       content: { [type]: { schema: schemaOf(route.reply, 'output') } },
     },
+    ...(route.headers?.includes('if-none-match')
+      ? { 304: { description: 'nothing has changed', ...etag } }
+      : {}),
   };
 }
 
-/** Query values arrive as strings: what a coercion or transform takes in is what is documented. */
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
-    io,
-    target: 'draft-2020-12',
-    unrepresentable: 'any',
-    override: ({ zodSchema, jsonSchema: made }) => {
-      const { def } = zodSchema._zod;
-      if (def.type === 'number' && 'coerce' in def && def.coerce) made.type = 'integer';
-    },
-  }) as Json;
-  return rest;
-}
-
-/** In OpenAPI a reference is resolved against the whole document, not against the schema it is in. */
-function hoist(schema: Json, prefix: string, schemas: Json): Json {
-  const text = JSON.stringify(schema).replaceAll('#/$defs/', `#/components/schemas/${prefix}`);
-  const { $defs = {}, ...rest } = JSON.parse(text) as Json & { $defs?: Json };
-  for (const [name, definition] of Object.entries($defs)) schemas[`${prefix}${name}`] = definition;
-  return rest;
+/** What may go wrong with such a route, and `default` for what else there is. */
+function failures(route: Route): Json {
+  const takesBody = route.method !== 'GET';
+  const named = Object.keys(route.params.shape).length > 0;
+  const statuses = [
+    400,
+    ...(route.caller === 'anyone' ? [] : [401, 403]),
+    ...(named ? [404] : []),
+    ...(takesBody ? [409, 413] : []),
+    429,
+    500,
+    503,
+  ];
+  const refs = statuses.map((status) => [
+    String(status),
+    { $ref: `#/components/responses/Problem${status}` },
+  ]);
+  return {
+    ...Object.fromEntries(refs),
+    default: problemResponse('what went wrong, and what to do'),
+  };
 }

@@ -11,7 +11,11 @@ import { createCsr } from '../agent/identity/csr.ts';
 import type { NodeKey } from '../agent/identity/key.ts';
 import type { ConfigInput } from '../coordinator/config.ts';
 import { silentLog } from '../coordinator/log.ts';
-import { type Coordinator, startCoordinator } from '../coordinator/main.ts';
+import {
+  type Coordinator,
+  type CoordinatorOptions,
+  startCoordinator,
+} from '../coordinator/main.ts';
 import { type RouteClient, routeClient } from '../shared/client/route-client.ts';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { routes } from '../shared/routes/table.ts';
@@ -96,14 +100,19 @@ export function newKey(): NodeKey {
   return { privateKey, publicKey, pem };
 }
 
-export const csrOf = (key: NodeKey, instance: string): string => createCsr(key, instance);
+export const csrOf = (key: NodeKey, instance: string | null): string => createCsr(key, instance);
 
-export async function startFixture(config: Partial<ConfigInput> = {}): Promise<Fixture> {
+export async function startFixture(
+  config: Partial<ConfigInput> = {},
+  options: Pick<CoordinatorOptions, 'log' | 'openStore'> = {},
+): Promise<Fixture> {
   const stateDir = await mkdtemp(join(tmpdir(), 'billet-coordinator-'));
   const clock = movableClock();
-  const log = silentLog;
   const input = { stateDir, listen: '127.0.0.1:0', bootListen: '127.0.0.1:0', stopSeconds: 1 };
-  const coordinator = await startCoordinator({ ...input, ...config }, { clock, log });
+  const coordinator = await startCoordinator(
+    { ...input, ...config },
+    { clock, log: silentLog, ...options },
+  );
   const context = JSON.parse(await readFile(coordinator.adminContextPath, 'utf8'));
   const agents: Agent[] = [];
 

@@ -57,6 +57,7 @@ export const watchEvents = {
   body: none,
   reply: Event,
   form: 'events',
+  headers: ['last-event-id'],
 } as const satisfies Route;
 
 export const getStatus = {

@@ -60,6 +60,8 @@ export const getDesired = {
     /** The newest generation that was seen ready, to go back to; null before the first. */
     good: Envelope.nullable(),
   }),
+  headers: ['if-none-match'],
+  etag: true,
 } as const satisfies Route;
 
 export const heartbeat = {

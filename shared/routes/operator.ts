@@ -23,6 +23,7 @@ export const createNode = {
   reply: Node,
   status: 201,
   bodyBytesMax: 256 * 1024,
+  etag: true,
 } as const satisfies Route;
 
 export const listNodes = {
@@ -45,6 +46,7 @@ export const getNode = {
   query: none,
   body: none,
   reply: Node,
+  etag: true,
 } as const satisfies Route;
 
 /** With If-Match, only when the node is still at that revision. */
@@ -58,6 +60,8 @@ export const putNodeSpec = {
   body: NodeSpec,
   reply: Node,
   bodyBytesMax: 256 * 1024,
+  headers: ['if-match'],
+  etag: true,
 } as const satisfies Route;
 
 export const deleteNode = {

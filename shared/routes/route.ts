@@ -16,6 +16,10 @@ export interface Route {
   readonly query: z.ZodObject;
   readonly body: z.ZodType;
   readonly reply: z.ZodType;
+  /** Request headers that mean something here, beside those of every route. */
+  readonly headers?: readonly ('if-none-match' | 'if-match' | 'last-event-id')[];
+  /** Whether a good reply has an ETag. */
+  readonly etag?: true;
   /** Of a good reply; 200 without it. */
   readonly status?: 200 | 201 | 202;
   /** Largest body, in bytes; 64 KiB without it. */
