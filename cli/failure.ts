@@ -3,7 +3,7 @@
 import { CommanderError } from 'commander';
 import { BilletError, type Code } from '#shared/errors.ts';
 import type { CommandIo } from './command-io.ts';
-import { clean } from './output.ts';
+import { clean, jsonText } from './output.ts';
 
 /** Exit codes of `billet`; docs/wire.md and `billet --help` list them. */
 export const EXIT = {
@@ -56,7 +56,7 @@ export function reportFailure(error: unknown, io: CommandIo, json: boolean): num
   if (io.signal.aborted) return EXIT.interrupted;
   const failure = asBilletError(error);
   const { code, message, hint, details } = failure;
-  if (json) io.stderr.write(`${JSON.stringify({ code, message, hint, details })}\n`);
+  if (json) io.stderr.write(`${jsonText({ code, message, hint, details })}\n`);
   else {
     const [red, bold, off] = io.colour ? ['\u001b[31m', '\u001b[1m', '\u001b[0m'] : ['', '', ''];
     io.stderr.write(`${red}error:${off} ${indented(message)}\n`);

@@ -14,8 +14,15 @@ const GAP = 2;
 const NARROWEST = 6;
 
 /** Control characters (C0, DEL, C1), separators and bidirectional overrides become `?`. */
-export const clean = (text: string): string =>
-  text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
+export const clean = (text: string): string => text.replace(UNSAFE, '?');
+
+const UNSAFE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/** The same JSON, with what JSON leaves as it is and a terminal obeys (C1, bidirectional) escaped. */
+export const jsonText = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replace(UNSAFE, (c) =>
+    c === '\n' ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 /** The same for a text of several lines; tabs stay. */
 export const cleanLines = (text: string): readonly string[] =>
@@ -31,7 +38,7 @@ export function emit(
   value: unknown,
   lines: () => readonly string[],
 ): void {
-  const text = json ? JSON.stringify(value, null, 2) : lines().join('\n');
+  const text = json ? jsonText(value, 2) : lines().join('\n');
   if (text !== '') io.stdout.write(`${text}\n`);
 }
 

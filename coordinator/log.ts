@@ -12,7 +12,7 @@ export interface Log {
 /** sd-daemon(3) priorities: journald reads them from the start of a line on stderr. */
 const PRIORITY = { error: 3, warn: 4, info: 6 } as const;
 
-/** `<n>text key=value …`; what could end the line or forge another is escaped as in JSON. */
+/** `<n>text key=value …`; what could end the line, or forge one or a value, is escaped as in JSON. */
 export function lineLog(write: (line: string) => void): Log {
   const at =
     (level: keyof typeof PRIORITY) =>
@@ -27,7 +27,9 @@ const pair = ([key, value]: [string, LogFields[string]]) =>
   value === undefined ? '' : ` ${key}=${quoted(String(value))}`;
 
 const quoted = (text: string) => (/^[\w.:/@+-]+$/.test(text) ? text : escaped(text));
-const plain = (text: string) => escaped(text).slice(1, -1).replaceAll('\\"', '"');
+/** Without quotes around it, only an escaped `=` is no value. */
+const plain = (text: string) =>
+  escaped(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('=', '\\u003d');
 
 const escaped = (text: string) =>
   JSON.stringify(text.slice(0, 4096)).replace(

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Event } from '#shared/schema/records.ts';
 import type { CommandIo } from '../command-io.ts';
 import { eventFeed } from '../event-feed.ts';
-import { clean } from '../output.ts';
+import { clean, jsonText } from '../output.ts';
 import {
   parseArgument,
   type RemoteOptions,
@@ -35,7 +35,7 @@ export function eventsCommand(io: CommandIo): Command {
       const { follow = false, subject } = options;
       for await (const event of eventFeed(io, coordinator, { after, follow, subject }))
         io.stdout.write(
-          `${options.json === true ? JSON.stringify(event) : eventLine(event, io.columns)}\n`,
+          `${options.json === true ? jsonText(event) : eventLine(event, io.columns)}\n`,
         );
     }),
   );

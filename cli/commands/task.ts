@@ -6,7 +6,7 @@ import { TaskId } from '#shared/schema/ids.ts';
 import { type Task, TaskState } from '#shared/schema/task.ts';
 import { listAll } from '../client.ts';
 import type { CommandIo } from '../command-io.ts';
-import { emit, table } from '../output.ts';
+import { cleanLines, emit, table } from '../output.ts';
 import {
   parseArgument,
   type RemoteOptions,
@@ -58,13 +58,13 @@ function addShow(parent: Command, io: CommandIo): void {
     .command('show')
     .description('Show one task, and what it found.')
     .argument('<task>', 'task id')
-    .option('--output', 'print only its output, as it is');
+    .option('--output', 'print only its output; control characters become ?');
   withRemoteOptions(show).action((id: string, options: RemoteOptions & { output?: boolean }) =>
     withCoordinator(io, options, async (coordinator) => {
       const params = { id: parseArgument(TaskId, id, 'task') };
       const task = await coordinator.call(routes.getTask, { params });
       const output = task.result?.output ?? '';
-      if (options.output === true) io.stdout.write(output);
+      if (options.output === true) io.stdout.write(`${cleanLines(output).join('\n')}\n`);
       else
         emit(io, options.json === true, task, () => [
           ...taskLines(task, io.columns),

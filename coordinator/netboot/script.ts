@@ -46,6 +46,7 @@ const PANIC = 'panic=10';
 
 /** Boots the image of the instance's generation, with its identity on the kernel's command line. */
 export function bootScript(image: BootImage, identity: Identity, node: string): string {
+  assertQuotes(image.commandLine);
   const own = image.commandLine.split(' ').filter((word) => word !== '');
   const words = [
     ...own,
@@ -69,6 +70,14 @@ export function bootScript(image: BootImage, identity: Identity, node: string): 
     'chain --replace boot.ipxe',
     '',
   ].join('\n');
+}
+
+/** To the kernel a quote that is left open takes all that follows into one word: the identity, too. */
+function assertQuotes(commandLine: string): void {
+  if ((commandLine.split('"').length - 1) % 2 === 0) return;
+  throw new BilletError('BODY_INVALID', `a quote is left open in ${JSON.stringify(commandLine)}`, {
+    hint: 'close it in the command line of the boot image',
+  });
 }
 
 /** One word of a script line: no expansion, no operator, no comment, no space. */

@@ -43,7 +43,20 @@ export async function sweepRecords({ records, register, clock }: SweepDeps): Pro
     ({ finishedAt }) => finishedAt !== null && finishedAt + TASKS_KEPT_MS < now,
   );
   await sweepClaims(records);
+  await dropKeysOfTasks(records);
   await register.prune(now);
+}
+
+/** An idempotency key lives as long as the task that was made under it. */
+async function dropKeysOfTasks({ store, tasks, taskKeys }: Records): Promise<void> {
+  const gone: string[] = [];
+  for await (const { id, record } of taskKeys.all()) {
+    if (!(await tasks.get(record.task))) gone.push(taskKeys.key(id));
+    if (gone.length === PART) break;
+  }
+  if (gone.length === 0) return;
+  const writes = gone.map((key) => ({ kind: 'delete', key }) as const);
+  await store.commit([], writes);
 }
 
 /** Runs `sweep` every `everyMs` until `signal` aborts; one that fails is logged and comes again. */
