@@ -28,6 +28,8 @@ test('systemd reads units again only when one of them changed', async () => {
   const file = { name: 'billet-web-main.service', text: '[Service]\n' };
   await units.install([file], never);
   await units.install([file], never);
+  assert.deepEqual(calls, []);
+  await units.install([{ ...file, text: '[Service]\nType=exec\n' }], never);
   assert.deepEqual(calls, ['systemctl --no-ask-password daemon-reload']);
   assert.deepEqual(await units.installed('billet-web-'), [file.name]);
   await units.remove([file.name, 'never-there.service'], never);

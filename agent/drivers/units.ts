@@ -61,9 +61,11 @@ export function systemdUnits({ exec, dir = RUNTIME_UNITS }: SystemdOptions): Uni
       let changed = false;
       for (const { name, text } of files) {
         const path = join(dir, name);
-        if ((await readFileOrNull(path))?.toString('utf8') === text) continue;
+        const known = await readFileOrNull(path);
+        if (known?.toString('utf8') === text) continue;
         await writeFile(path, text, { mode: 0o644 });
-        changed = true;
+        // A new file is found without a reload, which would run every generator again.
+        changed ||= known !== null;
       }
       if (changed) await systemctl('daemon-reload', [], signal);
     },

@@ -18,6 +18,9 @@ rm -rf "$root"/usr/bin/{apt*,dpkg*,deb*,perl*,cpan*} \
   "$root"/var/lib/{apt,dpkg,pam} "$root"/var/cache/* "$root"/var/log/* "$root"/var/backups \
   "$root"/etc/{apt,dpkg,cron.daily,kernel,logrotate.d,alternatives/README} "${root:?}"/boot/* \
   "$root"/usr/lib/systemd/system/{dpkg-*,apt-*,e2scrub*}
+# Generators run at each boot and each reload; here is no fstab, no seat and no SysV script.
+find "$root/usr/lib/systemd/system-generators" -type f ! -name systemd-debug-generator \
+  ! -name systemd-run-generator -delete
 find "$root"/etc/systemd "$root"/etc/rc?.d -xtype l -delete 2>/dev/null || true
 
 # Kernel modules of servers: no sound, screens, radios, cameras.
