@@ -23,6 +23,8 @@ export interface LoopOptions {
   /** Of this loop alone. */
   readonly dir: string;
   readonly forget?: Forget;
+  /** Points to die at; all of them without it. */
+  readonly only?: (point: Point) => boolean;
   /** Dies in its own way; else in this process. */
   readonly die?: (dir: string, nth: number) => Promise<void>;
 }
@@ -45,6 +47,8 @@ export async function crashLoop(options: LoopOptions): Promise<LoopResult> {
   const failures: string[] = [];
   // The last one is after its end, where nothing is left to do.
   for (let nth = 0; nth <= points.length; nth += 1) {
+    const at = points[nth];
+    if (at !== undefined && options.only?.(at) === false) continue;
     restore();
     if (nth === points.length) await live(dir, scenario.dying);
     else await (options.die ?? ((at, n) => dieAt(at, scenario.dying, n)))(dir, nth);
@@ -54,7 +58,7 @@ export async function crashLoop(options: LoopOptions): Promise<LoopResult> {
     const from = done ? worldLog(dir).length : undefined;
     const why = differenceOf(expected, await endOf(dir, scenario, from).catch(asEnd));
     if (why === null) continue;
-    const { what, half } = points[nth] ?? { what: 'the end', half: false };
+    const { what, half } = at ?? { what: 'the end', half: false };
     failures.push(`${nth}: ${half ? 'in the middle of' : 'before'} ${what}: ${why}`);
     // One is enough to show that something is missing.
     if (forget !== undefined) break;
