@@ -10,8 +10,20 @@ import { compose } from './host/compose.ts';
 import { digest } from './host/digest.ts';
 import { ingest } from './host/ingest.ts';
 import { pull } from './host/pull.ts';
+import { admissions } from './link/admissions.ts';
+import { connected } from './link/connected.ts';
+import { heartbeats } from './link/heartbeats.ts';
 
-export const BENCHES: readonly Bench[] = [compose, digest, ingest, pull, commits];
+export const BENCHES: readonly Bench[] = [
+  compose,
+  digest,
+  ingest,
+  pull,
+  commits,
+  heartbeats,
+  connected,
+  admissions,
+];
 
 /** All of them without words; else those with one of the words in their name. */
 export const chosenBenches = (words: readonly string[]): readonly Bench[] =>
