@@ -40,6 +40,7 @@ export function faultyStore(real: Store, options: FaultyOptions): FaultyStore {
   const { kill, mutation, die, onAcknowledged, buried } = options;
   let count = 0;
   let dead = false;
+  let late: NodeJS.Timeout | undefined;
   const kept = (writes: readonly Write[]) =>
     mutation?.kind === 'forgets' ? writes.filter((one) => !mutation.write(one)) : writes;
 
@@ -55,7 +56,7 @@ export function faultyStore(real: Store, options: FaultyOptions): FaultyStore {
     const now = count === kill.at;
     const wanted = kept(writes);
     if (now && mutation?.kind === 'early') {
-      setTimeout(() => void end().catch(() => null), 20);
+      late = setTimeout(() => void end().catch(() => null), 20);
       return { revision: (await real.get('x')).revision + 1 };
     }
     if (now && mutation?.kind === 'half') {
@@ -80,7 +81,10 @@ export function faultyStore(real: Store, options: FaultyOptions): FaultyStore {
     watch: (prefix, after, signal) => real.watch(prefix, after, signal),
     compact: (before) => real.compact(before),
     check: () => (dead ? buried : real.check()),
-    close: async () => (dead ? undefined : await real.close()),
+    async close() {
+      clearTimeout(late);
+      if (!dead) await real.close();
+    },
     commits: () => count,
   };
 }
