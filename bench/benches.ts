@@ -5,6 +5,9 @@
 //   boot/  machines: from power-on to running
 
 import type { Bench } from './bench.ts';
+import { cold } from './boot/cold.ts';
+import { floor } from './boot/floor.ts';
+import { warm } from './boot/warm.ts';
 import { commits } from './host/commits.ts';
 import { compose } from './host/compose.ts';
 import { digest } from './host/digest.ts';
@@ -23,6 +26,9 @@ export const BENCHES: readonly Bench[] = [
   heartbeats,
   connected,
   admissions,
+  floor,
+  cold,
+  warm,
 ];
 
 /** All of them without words; else those with one of the words in their name. */
