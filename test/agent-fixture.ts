@@ -37,6 +37,8 @@ export interface AgentOptions {
   /** Of an agent that was stopped. */
   readonly dir?: string;
   readonly bootId?: string;
+  /** As Math.random. */
+  readonly random?: () => number;
 }
 
 export const quietExec: Exec = async () => ({ code: 0, stdout: '', stderr: '' });
@@ -73,13 +75,13 @@ export async function startAgent(
   };
   const identity = await identityOf(fixture, instance);
   const enrolled = await ensureEnrolled(
-    { identity, facts: FACTS, dir: stateDir, clock: systemClock },
+    { identity, facts: FACTS, dir: stateDir, clock: fixture.clock },
     stop.signal,
   );
   const running = runDaemon(
     {
-      clock: systemClock,
-      random: Math.random,
+      clock: fixture.clock,
+      random: options.random ?? Math.random,
       log,
       notify: openNotify(null),
       mark: (stage, fields) => lines.push(markerLine(stage, fields)),
