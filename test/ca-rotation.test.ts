@@ -91,7 +91,7 @@ test('a fleet moves to a new CA: who is on by itself, who was off when it comes 
   assert.equal(waiting.waiting[0]?.node, 'off-1');
   const refused = await ca('retire');
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /"CONFLICT".*1 instances still depend.*off-1.*--force/);
+  assert.match(refused.stderr, /"CONFLICT".*1 instance still depends.*off-1.*--force/);
 
   // It trusts the old CA alone, and was booted with its fingerprint.
   assert.deepEqual(await trustOf('off'), { issuer: old.fingerprint, trusts: 1 });
