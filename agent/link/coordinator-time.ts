@@ -34,7 +34,7 @@ export async function coordinatorTime(
 }
 
 /** Unix milliseconds. All but the dates of the certificates is checked, as for any connection. */
-export function judgeTime(
+function judgeTime(
   { coordinator, pin, known }: TimeRequest,
   { chain, named, date }: Greeting,
 ): CoordinatorTime | null {
