@@ -68,7 +68,7 @@ async function setUp(t: TestContext, within?: string) {
   const run = async (steps: readonly Step[], floor = 0) => {
     const modules = storeModules({
       ...{ store: node.store, policy: shop.policy, sourceOf: source },
-      ...{ floors: () => ({ app: floor }), exempt: () => new Set() },
+      ...{ booted: new Set<never>(), floors: () => ({ app: floor }), exempt: () => new Set() },
     });
     const dir = await temporaryDirectory(t);
     const state = await openState({ stateDir: dir, runDir: dir });

@@ -18,14 +18,14 @@ import type { Roots } from './gc.ts';
 import { imageFiles } from './images.ts';
 import { assertKernelModules } from './kernel-modules.ts';
 import { OBJECT_PREFIXES, type StorePaths, storePaths } from './layout.ts';
-import { ensureModule, loadModule } from './load-module.ts';
+import { ensureModule, holdsModule, loadModule } from './load-module.ts';
 import { moduleFiles } from './module-file.ts';
 import { mountComposefs } from './mount-image.ts';
 import { pullWithRoom } from './pull-with-room.ts';
 import { roomIn } from './room.ts';
 import { sharedOrAlone } from './shared-or-alone.ts';
 import type { Store, SystemImage } from './store.ts';
-import { startThreads } from './threads.ts';
+import { objectThreads } from './threads.ts';
 
 export interface StoreOptions {
   /** Made if it is not there. One process at a time. */
@@ -45,7 +45,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const paths = storePaths(dir);
   await prepare(paths);
   const verity = probeVerity(paths, fileVerity(libc));
-  const threads = startThreads({ dir, verity: verity !== null }, options.threads ?? THREADS);
+  const threads = objectThreads({ dir, verity: verity !== null }, options.threads ?? THREADS);
   const images = imageFiles(paths, verity);
   const modules = moduleFiles(paths);
   const lock = sharedOrAlone();
@@ -84,6 +84,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         pull: () => ensureModule(deps, ref, request),
       }),
     loadModule: (ref, trust) => lock.shared(() => loadModule(deps, ref, trust)),
+    holdsModule: (ref, trust, options) => lock.shared(() => holdsModule(deps, ref, trust, options)),
     composeSystem: (merged, kernelRelease) =>
       lock.shared(async (): Promise<SystemImage> => {
         const tree = mergeModules(

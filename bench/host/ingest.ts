@@ -7,7 +7,7 @@ import { readLayer } from '#shared/artifact/composefs/layer.ts';
 import { digestSink } from '#shared/artifact/composefs/object-sink.ts';
 import { openStore } from '../../agent/store/open-store.ts';
 import { type Ingest, startIngest } from '../../agent/store/slab-sink.ts';
-import { startThreads } from '../../agent/store/threads.ts';
+import { objectThreads } from '../../agent/store/threads.ts';
 import { run } from '../../setup/build/drivers/run.ts';
 import type { Bench, BenchContext, Figure } from '../bench.ts';
 import { alternating, median, megabytesPerSecond } from '../sample.ts';
@@ -89,7 +89,7 @@ async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer, void> {
 /** A round pays for its threads, as a pull does. */
 async function intoStore(dir: string, work: (sink: Ingest) => Promise<unknown>): Promise<void> {
   await (await openStore({ dir })).close();
-  const threads = startThreads({ dir, verity: false }, THREADS);
+  const threads = objectThreads({ dir, verity: false }, THREADS);
   try {
     const sink = startIngest(threads, 'bench');
     try {
