@@ -7,9 +7,9 @@ import { withFleet } from './agents.ts';
 import { reportOf } from './report.ts';
 
 const AGENTS = 1_000;
-const WARM_UP = 60_000;
-const COUNT = 60_000;
-const ROUNDS = 7;
+const WARM_UP = 40_000;
+const COUNT = 40_000;
+const ROUNDS = 5;
 
 export const heartbeats: Bench = {
   name: 'link/heartbeats',

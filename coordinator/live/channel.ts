@@ -13,6 +13,7 @@ import type { InstanceId } from '#shared/schema/ids.ts';
 import { problemOf } from '../http/problem.ts';
 import { randomName } from '../ids.ts';
 import type { Log } from '../log.ts';
+import { type Repeats, repeats } from './repeats.ts';
 
 /** 64 modules with their digests, verdicts and conditions fit many times. */
 const MESSAGE_BYTES_MAX = 256 * 1024;
@@ -23,6 +24,12 @@ const CLOSE = { goingAway: 1001, policy: 1008 } as const;
 
 export interface ChannelOptions {
   readonly heartbeat: (instance: InstanceId, heartbeat: Heartbeat) => Promise<HeartbeatReply>;
+  /** The same at once, of one that repeats `like`; null when that takes longer. */
+  readonly repeated: (
+    instance: InstanceId,
+    heartbeat: Heartbeat,
+    like: Heartbeat,
+  ) => HeartbeatReply | null;
   readonly log: Log;
 }
 
@@ -35,13 +42,15 @@ export interface Channels {
   nudgeAll(what: 'desired' | 'tasks'): void;
   has(instance: InstanceId): boolean;
   count(): number;
-  /** Pings everyone, and ends those that did not answer the ping before. */
+  /** Pings who said nothing since the last time, and ends those that did not answer that ping. */
   ping(): void;
   closeAll(): void;
 }
 
 export function channels(options: ChannelOptions): Channels {
   const open = new Map<InstanceId, WebSocket>();
+  /** Said something since the last round of pings. */
+  const heard = new WeakSet<WebSocket>();
   const silent = new WeakSet<WebSocket>();
   const server = new WebSocketServer({
     noServer: true,
@@ -58,11 +67,20 @@ export function channels(options: ChannelOptions): Channels {
   function receiver(instance: InstanceId, socket: WebSocket): (data: RawData) => void {
     let last: Promise<void> = Promise.resolve();
     let waiting = 0;
+    const known = repeats();
     return (data) => {
+      heard.add(socket);
+      const text = String(data);
+      const repeated = waiting === 0 ? known.read(text) : null;
+      if (repeated !== null) {
+        const { seq, heartbeat, like } = repeated;
+        const reply = options.repeated(instance, heartbeat, like);
+        if (reply !== null) return send(socket, { type: 'reply', seq, reply });
+      }
       waiting += 1;
       if (waiting >= BACKLOG_MAX) socket.pause();
       last = last
-        .then(async () => send(socket, await answer(options, instance, String(data))))
+        .then(async () => send(socket, await answer(options, instance, text, known)))
         .catch((error) => options.log.error('a channel broke', { instance, why: String(error) }))
         .finally(() => {
           waiting -= 1;
@@ -97,6 +115,10 @@ export function channels(options: ChannelOptions): Channels {
     count: () => open.size,
     ping() {
       for (const socket of open.values()) {
+        if (heard.delete(socket)) {
+          silent.delete(socket);
+          continue;
+        }
         if (silent.has(socket)) socket.terminate();
         silent.add(socket);
         if (socket.readyState === socket.OPEN) socket.ping();
@@ -113,16 +135,20 @@ async function answer(
   { heartbeat, log }: ChannelOptions,
   instance: InstanceId,
   text: string,
+  known: Repeats,
 ): Promise<CoordinatorMessage> {
   let seq = 0;
   try {
-    const parsed = NodeMessage.safeParse(jsonOf(text));
+    const json = jsonOf(text);
+    const parsed = NodeMessage.safeParse(json);
     if (!parsed.success)
       throw new BilletError('BODY_INVALID', `not a message: ${parsed.error.issues[0]?.message}`, {
         hint: 'send {"type":"heartbeat","seq":…,"heartbeat":{…}}',
       });
     seq = parsed.data.seq;
-    return { type: 'reply', seq, reply: await heartbeat(instance, parsed.data.heartbeat) };
+    const reply = await heartbeat(instance, parsed.data.heartbeat);
+    known.learn(text, json, parsed.data);
+    return { type: 'reply', seq, reply };
   } catch (error) {
     const problem = JSON.parse(problemOf(error, randomName(), 'channel', log).body);
     return { type: 'error', seq, code: problem.code, message: problem.detail, hint: problem.hint };

@@ -1,13 +1,12 @@
 // When each instance was last seen: memory first, written in buckets from time to time. A lost write
 // costs half a minute of precision and nothing else.
 
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { InstanceId } from '#shared/schema/ids.ts';
 import { ABSENT, collection } from '../store/collection.ts';
 import type { Store, Write } from '../store/store.ts';
 
-/** Few enough that a hundred thousand nodes fit three commits, many enough to stay small. */
+/** A power of two. Few enough that a hundred thousand nodes fit three commits, many enough to stay small. */
 const BUCKETS = 256;
 const KEYS_AT_ONCE = 100;
 /** What is older than this is dropped from a bucket when it is written. */
@@ -26,6 +25,14 @@ export interface Liveness {
   flush(now: number): Promise<void>;
 }
 
+/** FNV-1a of 32 bits, folded: any spreading will do, but all coordinators spread alike. */
+function bucketOf(instance: InstanceId): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < instance.length; at += 1)
+    hash = Math.imul(hash ^ instance.charCodeAt(at), 0x01000193);
+  return (((hash >>> 16) ^ hash) & (BUCKETS - 1)).toString(16).padStart(2, '0');
+}
+
 /** Each coordinator has buckets of its own under `name`, so that no two write the same key. */
 export function liveness(store: Store, name: string): Liveness {
   const buckets = collection<Bucket>(store, {
@@ -35,10 +42,6 @@ export function liveness(store: Store, name: string): Liveness {
     version: 1,
   });
   const fresh = new Map<string, Times>();
-  const bucketOf = (instance: InstanceId) =>
-    ((createHash('sha256').update(instance).digest()[0] ?? 0) % BUCKETS)
-      .toString(16)
-      .padStart(2, '0');
 
   async function writeOf(bucket: string, times: Times, now: number): Promise<Write> {
     const id = `${bucket}/${name}`;
