@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchContext } from '../bench.ts';
 import type { PaceResult, Range } from './agents-process.ts';
-import { type CoordinatorProcess, startCoordinatorProcess } from './coordinator.ts';
+import { type ServerProcess, startBareServer, startCoordinatorProcess } from './coordinator.ts';
 import { type Process, startProcess } from './drivers/process.ts';
 import { makeFleet } from './fleet.ts';
 
@@ -20,8 +20,10 @@ export interface Agents {
 }
 
 export interface Bed {
-  readonly coordinator: CoordinatorProcess;
+  readonly coordinator: ServerProcess;
   readonly agents: Agents;
+  /** The same agents before the bare server. At its end the server and its agents are gone. */
+  withBareServer<T>(work: (bed: Pick<Bed, 'agents' | 'coordinator'>) => Promise<T>): Promise<T>;
 }
 
 const PROGRAM = new URL('./agents-process.ts', import.meta.url).href;
@@ -37,16 +39,28 @@ export async function withFleet<T>(
   const fleet = await makeFleet(context, size);
   const path = join(dir, 'fleet.json');
   await writeFile(path, JSON.stringify(fleet), { mode: 0o600 });
-  const coordinator = await startCoordinatorProcess(fleet.stateDir, signal);
-  let clients: Process | null = null;
-  try {
-    clients = startProcess({ program: PROGRAM, args: [path, coordinator.url], signal });
-    return await work({ coordinator, agents: agentsOf(clients) });
-  } finally {
-    // A coordinator with open channels waits for them to say goodbye.
-    await clients?.stop();
-    await coordinator.stop();
+  const { stateDir } = fleet;
+
+  async function withServer<R>(
+    server: ServerProcess,
+    use: (bed: Pick<Bed, 'agents' | 'coordinator'>) => Promise<R>,
+  ): Promise<R> {
+    let clients: Process | null = null;
+    try {
+      clients = startProcess({ program: PROGRAM, args: [path, server.url], signal });
+      return await use({ coordinator: server, agents: agentsOf(clients) });
+    } finally {
+      // A coordinator with open channels waits for them to say goodbye.
+      await clients?.stop();
+      await server.stop();
+    }
   }
+
+  const withBareServer: Bed['withBareServer'] = async (use) =>
+    withServer(await startBareServer(stateDir, signal), use);
+  return withServer(await startCoordinatorProcess(stateDir, signal), (bed) =>
+    work({ ...bed, withBareServer }),
+  );
 }
 
 function agentsOf({ ask }: Process): Agents {

@@ -1,11 +1,12 @@
 // The coordinator as it is shipped, as a process of its own, so that what it uses is counted apart
-// from what its clients use. Loopback; the state directory is made before.
+// from what its clients use; or the bare server, its yardstick. Loopback.
 
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Held, Used } from './coordinator-preload.ts';
 import { startProcess } from './drivers/process.ts';
 
-export interface CoordinatorProcess {
+export interface ServerProcess {
   readonly url: string;
   used(): Promise<Used>;
   held(): Promise<Held>;
@@ -15,19 +16,29 @@ export interface CoordinatorProcess {
 }
 
 const PROGRAM = new URL('../../coordinator/main.ts', import.meta.url).href;
+const BARE = new URL('./bare-server.ts', import.meta.url).href;
 const PRELOAD = fileURLToPath(new URL('./coordinator-preload.ts', import.meta.url));
 
-export async function startCoordinatorProcess(
+/** Over a state directory that is there already. */
+export function startCoordinatorProcess(
   stateDir: string,
   signal: AbortSignal,
-): Promise<CoordinatorProcess> {
+): Promise<ServerProcess> {
   const listen = ['--listen', '127.0.0.1:0', '--boot-listen', 'none'];
-  const server = startProcess({
-    program: PROGRAM,
-    args: ['--state-dir', stateDir, ...listen],
-    nodeArgs: ['--expose-gc', '--import', PRELOAD],
-    signal,
-  });
+  return startServer(PROGRAM, ['--state-dir', stateDir, ...listen], signal);
+}
+
+/** With the CA of that state directory. */
+export const startBareServer = (stateDir: string, signal: AbortSignal) =>
+  startServer(BARE, [join(stateDir, 'ca')], signal);
+
+async function startServer(
+  program: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<ServerProcess> {
+  const nodeArgs = ['--expose-gc', '--import', PRELOAD];
+  const server = startProcess({ program, args, nodeArgs, signal });
   const [, url = ''] = await server.line(/serving url=(\S+)/);
   const used = () => server.ask('used') as Promise<Used>;
   return {
