@@ -27,6 +27,8 @@ export interface BootLab extends AsyncDisposable {
 }
 
 const BOOT_LIMIT_MS = 300_000;
+/** As a coordinator asks for when nobody says otherwise. */
+const HEARTBEAT_SECONDS = 30;
 
 /** The modules are the lab's: base, tools and the web service. */
 export async function openBootLab({ dir, signal, artifacts }: BenchContext): Promise<BootLab> {
@@ -36,6 +38,7 @@ export async function openBootLab({ dir, signal, artifacts }: BenchContext): Pro
     httpsPort: await freePort(),
     httpPort: await freePort(),
     signal,
+    heartbeatSeconds: HEARTBEAT_SECONDS,
   });
   try {
     await pushArtifacts(fleet, made);

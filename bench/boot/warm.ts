@@ -76,7 +76,7 @@ async function idleFigures(machine: PoweredMachine, context: BenchContext): Prom
       value: (100 * cpuSeconds) / IDLE_SECONDS,
       unit: '%',
       target: { at: 'most', value: 0.2 },
-      note: 'of one emulated CPU, which is some ten times slower than a real one; heartbeat every 5 s',
+      note: 'of one emulated CPU, which is some ten times slower than a real one',
     },
     {
       name: 'agent, bytes written when idle',
