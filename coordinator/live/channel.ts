@@ -47,11 +47,16 @@ export interface Channels {
   closeAll(): void;
 }
 
-export function channels(options: ChannelOptions): Channels {
-  const open = new Map<InstanceId, WebSocket>();
+interface Line {
+  readonly socket: WebSocket;
   /** Said something since the last round of pings. */
-  const heard = new WeakSet<WebSocket>();
-  const silent = new WeakSet<WebSocket>();
+  heard: boolean;
+  /** Was pinged in that round. */
+  asked: boolean;
+}
+
+export function channels(options: ChannelOptions): Channels {
+  const open = new Map<InstanceId, Line>();
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -63,13 +68,18 @@ export function channels(options: ChannelOptions): Channels {
     if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
   };
 
+  const leave = (instance: InstanceId, line: Line) => {
+    if (open.get(instance) === line) open.delete(instance);
+  };
+
   /** One after the other, so that replies keep their order and a flood waits at the node. */
-  function receiver(instance: InstanceId, socket: WebSocket): (data: RawData) => void {
+  function receiver(instance: InstanceId, line: Line): (data: RawData) => void {
+    const { socket } = line;
     let last: Promise<void> = Promise.resolve();
     let waiting = 0;
     const known = repeats();
     return (data) => {
-      heard.add(socket);
+      line.heard = true;
       const text = String(data);
       const repeated = waiting === 0 ? known.read(text) : null;
       if (repeated !== null) {
@@ -92,40 +102,40 @@ export function channels(options: ChannelOptions): Channels {
   return {
     server,
     open(instance, socket) {
+      const line: Line = { socket, heard: true, asked: false };
       const older = open.get(instance);
-      open.set(instance, socket);
-      older?.close(CLOSE.policy, 'replaced by a newer channel');
-      socket.on('message', receiver(instance, socket));
-      socket.on('pong', () => silent.delete(socket));
+      open.set(instance, line);
+      older?.socket.close(CLOSE.policy, 'replaced by a newer channel');
+      socket.on('message', receiver(instance, line));
+      socket.on('pong', () => {
+        line.heard = true;
+      });
       socket.on('error', (error) =>
         options.log.warn('a channel failed', { instance, why: error.message }),
       );
-      socket.on('close', () => {
-        if (open.get(instance) === socket) open.delete(instance);
-      });
+      socket.on('close', () => leave(instance, line));
     },
     nudge(instance, what) {
-      const socket = open.get(instance);
-      if (socket) send(socket, { type: 'nudge', what });
+      const line = open.get(instance);
+      if (line) send(line.socket, { type: 'nudge', what });
     },
     nudgeAll(what) {
-      for (const socket of open.values()) send(socket, { type: 'nudge', what });
+      for (const { socket } of open.values()) send(socket, { type: 'nudge', what });
     },
     has: (instance) => open.has(instance),
     count: () => open.size,
     ping() {
-      for (const socket of open.values()) {
-        if (heard.delete(socket)) {
-          silent.delete(socket);
-          continue;
-        }
-        if (silent.has(socket)) socket.terminate();
-        silent.add(socket);
-        if (socket.readyState === socket.OPEN) socket.ping();
+      for (const line of open.values()) {
+        const { socket, heard, asked } = line;
+        if (asked && !heard) socket.terminate();
+        line.asked = !heard;
+        line.heard = false;
+        if (line.asked && socket.readyState === socket.OPEN) socket.ping();
       }
     },
     closeAll() {
-      for (const socket of open.values()) socket.close(CLOSE.goingAway, 'the coordinator stops');
+      for (const { socket } of open.values())
+        socket.close(CLOSE.goingAway, 'the coordinator stops');
     },
   };
 }

@@ -83,9 +83,9 @@ const movedBeat = ({
   lastReconcile: { ...BEAT.lastReconcile, at },
 });
 
-test('what an agent sends again, with other numbers and times, is recognised and the same', () => {
+test('what an agent sends again, with other numbers and times, is recognised and the same', async () => {
   const known = learned(textOf(BEAT));
-  fc.assert(
+  await fc.assert(
     fc.property(moved, (values) => {
       const text = textOf(movedBeat(values), values.seq ?? 1);
       // Not those that JSON writes with an exponent.
@@ -94,8 +94,8 @@ test('what an agent sends again, with other numbers and times, is recognised and
   );
 });
 
-test('whatever value stands in a place that moves, the long way decides alike', () => {
-  fc.assert(
+test('whatever value stands in a place that moves, the long way decides alike', async () => {
+  await fc.assert(
     fc.property(
       nasty,
       nasty,
@@ -110,14 +110,14 @@ test('whatever value stands in a place that moves, the long way decides alike', 
   );
 });
 
-test('a character that is another one, is gone or is too many is never overlooked', () => {
+test('a character that is another one, is gone or is too many is never overlooked', async () => {
   const before = textOf(BEAT);
   const place = fc.nat({ max: before.length });
   const piece = fc.oneof(
     fc.string({ maxLength: 3 }),
     fc.constantFrom('1', '.', '-', 'e', '0', '"', ' '),
   );
-  fc.assert(
+  await fc.assert(
     fc.property(place, fc.nat({ max: 3 }), piece, (at, gone, added) => {
       agrees(learned(before), before.slice(0, at) + added + before.slice(at + gone));
     }),

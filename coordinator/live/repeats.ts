@@ -24,31 +24,31 @@ export interface Repeats {
   learn(text: string, json: unknown, message: NodeMessage): void;
 }
 
-type Moving = 'seq' | 'uptimeSeconds' | 'load1' | 'memoryAvailableBytes' | 'at';
-
 /**
  * Narrower than JSON (RFC 8259 §6) and the schema both: not negative, safe as an integer, finite.
  * Whatever else is valid is parsed in full.
  */
 const WHOLE = /(?:0|[1-9]\d{0,14})/y;
-const DECIMAL = /(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?/y;
+const DECIMAL = /(?:0|[1-9]\d{0,14})(?:\.\d{1,30})?/y;
 const TIME = /"[\dT:.Z-]{1,40}"/y;
-const TOKEN: Readonly<Record<Moving, RegExp>> = {
-  seq: WHOLE,
-  uptimeSeconds: DECIMAL,
-  load1: DECIMAL,
-  memoryAvailableBytes: WHOLE,
-  at: TIME,
-};
+
+/** What moves, by its number. */
+const SEQ = 0;
+const AT = 1;
+const UPTIME = 2;
+const LOAD = 3;
+const AVAILABLE = 4;
+const TOKEN: readonly RegExp[] = [WHOLE, TIME, DECIMAL, DECIMAL, WHOLE];
+const IN_HEARTBEAT = { uptimeSeconds: UPTIME, load1: LOAD, memoryAvailableBytes: AVAILABLE };
 
 /** Stands for what moves while a message is cut into pieces. No node knows it. */
 const MARK = randomUUID();
-const MARKS = new RegExp(`"${MARK}:(\\w+)"`);
+const MARKS = new RegExp(`"${MARK}:(\\d)"`);
 
 interface Learned {
   readonly pieces: readonly string[];
   /** What moves after each piece but the last. */
-  readonly moving: readonly Moving[];
+  readonly moving: readonly number[];
   heartbeat: Heartbeat;
 }
 
@@ -61,18 +61,14 @@ export function repeats(): Repeats {
       const tokens = tokensOf(known, text);
       if (tokens === null) return null;
       const like = known.heartbeat;
-      const at = tokens.at === undefined ? undefined : tokens.at.slice(1, -1);
-      const last = like.lastReconcile;
-      if (at !== undefined && at !== last?.at && !Timestamp.safeParse(at).success) return null;
-      const { uptimeSeconds, load1, memoryAvailableBytes } = tokens;
       const heartbeat: Heartbeat = { ...like };
-      if (uptimeSeconds !== undefined) heartbeat.uptimeSeconds = Number(uptimeSeconds);
-      if (load1 !== undefined) heartbeat.load1 = Number(load1);
-      if (memoryAvailableBytes !== undefined)
-        heartbeat.memoryAvailableBytes = Number(memoryAvailableBytes);
-      if (at !== undefined && last !== undefined) heartbeat.lastReconcile = { ...last, at };
+      const [seq, at, uptime, load, available] = tokens;
+      if (at !== undefined && !moveTime(heartbeat, at)) return null;
+      if (uptime !== undefined) heartbeat.uptimeSeconds = Number(uptime);
+      if (load !== undefined) heartbeat.load1 = Number(load);
+      if (available !== undefined) heartbeat.memoryAvailableBytes = Number(available);
       known.heartbeat = heartbeat;
-      return { seq: Number(tokens.seq), heartbeat, like };
+      return { seq: Number(seq), heartbeat, like };
     },
 
     learn(text, json, message) {
@@ -81,44 +77,54 @@ export function repeats(): Repeats {
   };
 }
 
-/** The texts of what moves, when everything between them is as it was. */
-function tokensOf(
-  { pieces, moving }: Learned,
-  text: string,
-): Partial<Record<Moving, string>> | null {
-  const tokens: Partial<Record<Moving, string>> = {};
+/** The texts of what moves, by number, when everything between them is as it was. */
+function tokensOf({ pieces, moving }: Learned, text: string): (string | undefined)[] | null {
+  const tokens: (string | undefined)[] = [undefined, undefined, undefined, undefined, undefined];
   let from = 0;
-  for (const [index, piece] of pieces.entries()) {
+  for (let index = 0; index < pieces.length; index += 1) {
+    const piece = pieces[index] ?? '';
     const to = from + piece.length;
     if (text.slice(from, to) !== piece) return null;
-    const name = moving[index];
-    if (name === undefined) return to === text.length ? tokens : null;
-    const pattern = TOKEN[name];
+    const number = moving[index];
+    if (number === undefined) return to === text.length ? tokens : null;
+    const pattern = TOKEN[number] ?? WHOLE;
     pattern.lastIndex = to;
     if (!pattern.test(text)) return null;
     from = pattern.lastIndex;
-    tokens[name] = text.slice(to, from);
+    tokens[number] = text.slice(to, from);
   }
   return null;
+}
+
+/** False when it is no time. The token is a JSON string without escapes. */
+function moveTime(heartbeat: Heartbeat, token: string): boolean {
+  const last = heartbeat.lastReconcile;
+  if (last === undefined) return false;
+  // A string of its own: a slice would keep the whole message in memory.
+  const at: string = JSON.parse(token);
+  if (at === last.at) return true;
+  heartbeat.lastReconcile = { ...last, at };
+  return Timestamp.safeParse(at).success;
 }
 
 /** Null where the text is not what JSON.stringify writes: then nothing is certain about its pieces. */
 function cut(text: string, json: unknown, heartbeat: Heartbeat): Learned | null {
   const raw = json as { readonly heartbeat: Readonly<Record<string, unknown>> };
-  const inner = marked(raw.heartbeat, ['uptimeSeconds', 'load1', 'memoryAvailableBytes']);
+  const inner = marked(raw.heartbeat, IN_HEARTBEAT);
   const { lastReconcile } = inner;
-  if (isObject(lastReconcile)) inner.lastReconcile = marked(lastReconcile, ['at']);
-  const whole = { ...marked(raw, ['seq']), heartbeat: inner };
+  if (isObject(lastReconcile)) inner.lastReconcile = marked(lastReconcile, { at: AT });
+  const whole = { ...marked(raw, { seq: SEQ }), heartbeat: inner };
   const parts = JSON.stringify(whole).split(MARKS);
   const pieces = parts.filter((_, index) => index % 2 === 0);
-  const moving = parts.filter((_, index) => index % 2 === 1) as Moving[];
+  const moving = parts.filter((_, index) => index % 2 === 1).map(Number);
   const learned = { pieces, moving, heartbeat };
   return tokensOf(learned, text) === null ? null : learned;
 }
 
-function marked(object: object, names: readonly Moving[]): Record<string, unknown> {
+function marked(object: object, names: Readonly<Record<string, number>>): Record<string, unknown> {
   const copy: Record<string, unknown> = { ...object };
-  for (const name of names) if (copy[name] !== undefined) copy[name] = `${MARK}:${name}`;
+  for (const [name, number] of Object.entries(names))
+    if (copy[name] !== undefined) copy[name] = `${MARK}:${number}`;
   return copy;
 }
 
