@@ -1,5 +1,5 @@
 // An agent's end of the channel, as small as it can be while it is a real one: TLS with the node's
-// own certificate, RFC 6455, one heartbeat under way. For loads of thousands in one process.
+// own certificate, RFC 6455, replies in their order. For loads of thousands in one process.
 
 import { WebSocket } from 'ws';
 import { systemClock } from '#shared/clock.ts';
@@ -10,8 +10,8 @@ import { reportOf } from './report.ts';
 
 export interface AgentChannel {
   /**
-   * Sends one, and resolves with the milliseconds from `since` (monotonic) to the reply. Only after
-   * the one before was answered. Rejects when the answer is an error, or the channel closes.
+   * Sends one, and resolves with the milliseconds from `since` (monotonic) to the reply. Replies come
+   * in order. Rejects when the answer is an error, or the channel closes.
    */
   beat(since: number): Promise<number>;
   close(): void;
@@ -39,30 +39,32 @@ export function openChannel(
     agent: false,
     perMessageDeflate: false,
   });
-  let waiting: PromiseWithResolvers<number> | null = null;
-  let since = 0;
+  /** The oldest first. */
+  const waiting: (PromiseWithResolvers<number> & {
+    readonly seq: number;
+    readonly since: number;
+  })[] = [];
   let seq = 0;
 
   socket.on('message', (data) => {
     const message = JSON.parse(String(data));
     if (message.type === 'nudge') return;
-    const answered = waiting;
-    waiting = null;
+    const asked = waiting.shift();
     // The first in full; then only what it is, so that the load stays light.
-    const fits = seq === 1 ? CoordinatorMessage.safeParse(message).success : true;
-    if (fits && message.type === 'reply' && message.seq === seq - 1)
-      answered?.resolve(systemClock.monotonic() - since);
-    else answered?.reject(new Error(`no reply to ${seq - 1}: ${data}`));
+    const fits = asked?.seq !== 0 || CoordinatorMessage.safeParse(message).success;
+    if (fits && message.type === 'reply' && message.seq === asked?.seq)
+      asked?.resolve(systemClock.monotonic() - asked.since);
+    else asked?.reject(new Error(`no reply to ${asked.seq}: ${data}`));
   });
 
   const agent: AgentChannel = {
-    beat(from) {
-      waiting = Promise.withResolvers();
-      since = from;
+    beat(since) {
+      const asked = { ...Promise.withResolvers<number>(), seq, since };
+      waiting.push(asked);
       const heartbeat = reportOf(number, seq);
       socket.send(JSON.stringify({ type: 'heartbeat', seq, heartbeat }));
       seq += 1;
-      return waiting.promise;
+      return asked.promise;
     },
     close: () => socket.terminate(),
   };
@@ -70,7 +72,7 @@ export function openChannel(
     socket.once('open', () => resolve(agent));
     socket.on('error', reject);
     socket.on('close', (code) => {
-      waiting?.reject(new Error(`closed with ${code}`));
+      for (const { reject: end } of waiting) end(new Error(`closed with ${code}`));
       reject(new Error(`closed with ${code}`));
     });
   });
