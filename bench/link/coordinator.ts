@@ -8,10 +8,9 @@ import { startProcess } from './drivers/process.ts';
 
 export interface ServerProcess {
   readonly url: string;
-  used(): Promise<Used>;
   held(): Promise<Held>;
-  /** CPU milliseconds of the coordinator while `work` ran. */
-  during<T>(work: () => Promise<T>): Promise<{ readonly cpuMs: number; readonly result: T }>;
+  /** What the server used while `work` ran. */
+  during<T>(work: () => Promise<T>): Promise<Used & { readonly result: T }>;
   stop(): Promise<void>;
 }
 
@@ -48,7 +47,8 @@ async function startServer(
     async during(work) {
       const before = await used();
       const result = await work();
-      return { cpuMs: (await used()).cpuMs - before.cpuMs, result };
+      const { cpuMs, queuedMs } = await used();
+      return { cpuMs: cpuMs - before.cpuMs, queuedMs: queuedMs - before.queuedMs, result };
     },
     stop: () => server.stop(),
   };
