@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { composeImage } from '#shared/artifact/composefs/image.ts';
 import { mergeModules } from '#shared/artifact/composefs/merge.ts';
 import { BilletError } from '#shared/errors.ts';
+import { removeDrafts } from '../drivers/files.ts';
 import { openLibc } from '../drivers/libc.ts';
 import { type AttachLoop, loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts, type Mounts } from '../drivers/mounts.ts';
@@ -126,6 +127,7 @@ async function prepare(paths: StorePaths): Promise<void> {
     await Promise.all(
       OBJECT_PREFIXES.map((prefix) => mkdir(join(paths.objects, prefix), { recursive: true })),
     );
+    await removeDrafts(paths.modules);
     for (const name of await readdir(paths.temporary))
       await rm(join(paths.temporary, name), { recursive: true, force: true });
   } catch (error) {
