@@ -42,7 +42,6 @@ async function startServer(
   const used = () => server.ask('used') as Promise<Used>;
   return {
     url,
-    used,
     held: () => server.ask('held') as Promise<Held>,
     async during(work) {
       const before = await used();
