@@ -104,7 +104,9 @@ test('it enrolls, runs, answers, survives SIGKILL and says goodbye at SIGTERM', 
   const { phase, link, conditions } = JSON.parse(status);
   assert.deepEqual([phase, link.problem], ['ready', null]);
   assert.ok(conditions.some(({ code }: { code: string }) => code === 'BOOT_UNVERIFIED'));
-  assert.equal((await result('plan', '--config', config)).stdout, 'nothing to do\n');
+  // What an agent may have left before it was killed is swept once, half a minute later at the latest.
+  const { stdout: plan } = await result('plan', '--config', config);
+  assert.match(plan, /^(nothing to do|collect-garbage)\n$/);
   second.kill('SIGTERM');
   assert.deepEqual(await once(second, 'exit'), [0, null]);
   await eventually(show, ({ heartbeat }) => heartbeat?.phase === 'stopping');

@@ -26,7 +26,9 @@ export type Request =
   /** Which of these objects (64 hex digits) are missing, or are not what their names say? */
   | { readonly kind: 'check'; readonly objects: readonly string[] }
   /** Is this image (64 hex digits) here whole, with every object that it refers to? */
-  | { readonly kind: 'check-image'; readonly image: string };
+  | { readonly kind: 'check-image'; readonly image: string }
+  /** Which objects does this image refer to? Null when it is not here or not what its name says. */
+  | { readonly kind: 'references'; readonly image: string };
 
 export interface Written {
   /** Files that are in the store now, with their fs-verity digests (64 hex digits). */
@@ -38,6 +40,7 @@ export interface Replies {
   readonly drop: null;
   readonly check: readonly string[];
   readonly 'check-image': boolean;
+  readonly references: readonly string[] | null;
 }
 
 /** An error across threads: a BilletError's parts, or the text of a defect. */

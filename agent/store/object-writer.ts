@@ -38,6 +38,7 @@ export interface ObjectStoreThread {
   drop(ingest: string): void;
   check(objects: readonly string[]): readonly string[];
   checkImage(imageHex: string): boolean;
+  references(imageHex: string): readonly string[] | null;
 }
 
 interface OpenFile {
@@ -96,10 +97,15 @@ export function objectStoreThread({ dir, verity }: ObjectWriterDeps): ObjectStor
   const missing = (objects: readonly string[]): readonly string[] =>
     objects.filter((hex) => !isWhole(paths.object(hex), hex, verity));
 
-  function checkImage(hex: string): boolean {
+  function references(hex: string): readonly string[] | null {
     const path = paths.image(hex);
-    if (!isWhole(path, hex, verity)) return false;
-    return missing([...objectsOf(readErofs(readFileSync(path))).keys()]).length === 0;
+    if (!isWhole(path, hex, verity)) return null;
+    return [...objectsOf(readErofs(readFileSync(path))).keys()];
+  }
+
+  function checkImage(hex: string): boolean {
+    const objects = references(hex);
+    return objects !== null && missing(objects).length === 0;
   }
 
   return {
@@ -107,6 +113,7 @@ export function objectStoreThread({ dir, verity }: ObjectWriterDeps): ObjectStor
     drop: (ingest) => wrapped('remove what was not finished', () => drop(ingest)),
     check: (objects) => wrapped('read objects', () => missing(objects)),
     checkImage: (hex) => wrapped('read an image', () => checkImage(hex)),
+    references: (hex) => wrapped('read an image', () => references(hex)),
   };
 }
 

@@ -67,7 +67,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 
   const deps = { threads, images, modules, flush };
-  const collected = (roots: Roots) => collect({ paths, modules, images }, roots);
+  const collected = (roots: Roots) => collect({ paths, modules, images, threads }, roots);
   const withRoom = pullWithRoom({
     lock,
     room: () => roomIn(dir),

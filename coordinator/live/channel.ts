@@ -38,8 +38,11 @@ export interface ChannelOptions {
 export interface Channels {
   /** Does the handshakes: `noServer`, one for all. */
   readonly server: WebSocketServer;
-  /** Over `wire`, as it was upgraded. A newer channel of a node takes the place of its older one. */
-  open(instance: InstanceId, socket: WebSocket, wire: Writable): void;
+  /**
+   * Over `wire`, as it was upgraded. A newer channel of a node takes the place of its older one.
+   * `admit` throws what a message is answered with once the node's certificate is no good.
+   */
+  open(instance: InstanceId, socket: WebSocket, wire: Writable, admit: () => void): void;
   nudge(instance: InstanceId, what: 'desired' | 'tasks'): void;
   nudgeAll(what: 'desired' | 'tasks'): void;
   has(instance: InstanceId): boolean;
@@ -52,6 +55,7 @@ export interface Channels {
 interface Line {
   readonly socket: WebSocket;
   readonly wire: Writable;
+  readonly admit: () => void;
   /** Said something since the last round of pings. */
   heard: boolean;
   /** Was pinged in that round. */
@@ -88,7 +92,7 @@ export function channels(options: ChannelOptions): Channels {
     return (data) => {
       line.heard = true;
       const text = String(data);
-      const repeated = waiting === 0 ? known.read(text) : null;
+      const repeated = waiting === 0 && isAdmitted(line) ? known.read(text) : null;
       if (repeated !== null) {
         const { seq, heartbeat, like } = repeated;
         const reply = options.repeated(instance, heartbeat, like);
@@ -97,7 +101,7 @@ export function channels(options: ChannelOptions): Channels {
       waiting += 1;
       if (waiting >= BACKLOG_MAX) socket.pause();
       last = last
-        .then(async () => send(line, await answer(options, instance, text, known)))
+        .then(async () => send(line, await answer(options, instance, line, text, known)))
         .catch((error) => options.log.error('a channel broke', { instance, why: String(error) }))
         .finally(() => {
           waiting -= 1;
@@ -108,8 +112,8 @@ export function channels(options: ChannelOptions): Channels {
 
   return {
     server,
-    open(instance, socket, wire) {
-      const line: Line = { socket, wire, heard: true, asked: false };
+    open(instance, socket, wire, admit) {
+      const line: Line = { socket, wire, admit, heard: true, asked: false };
       const older = open.get(instance);
       open.set(instance, line);
       older?.socket.close(CLOSE.policy, 'replaced by a newer channel');
@@ -151,6 +155,7 @@ export function channels(options: ChannelOptions): Channels {
 async function answer(
   { heartbeat, log }: ChannelOptions,
   instance: InstanceId,
+  line: Pick<Line, 'admit'>,
   text: string,
   known: Repeats,
 ): Promise<CoordinatorMessage> {
@@ -163,12 +168,22 @@ async function answer(
         hint: 'send {"type":"heartbeat","seq":…,"heartbeat":{…}}',
       });
     seq = parsed.data.seq;
+    line.admit();
     const reply = await heartbeat(instance, parsed.data.heartbeat);
     known.learn(text, json, parsed.data);
     return { type: 'reply', seq, reply };
   } catch (error) {
     const problem = JSON.parse(problemOf(error, randomName(), 'channel', log).body);
     return { type: 'error', seq, code: problem.code, message: problem.detail, hint: problem.hint };
+  }
+}
+
+function isAdmitted({ admit }: Pick<Line, 'admit'>): boolean {
+  try {
+    admit();
+    return true;
+  } catch {
+    return false;
   }
 }
 
