@@ -19,9 +19,9 @@ const OF_TESTS = [
   '**/testdata/**',
 ];
 const CHECK = '{agent,bench,cli,coordinator,examples,initramfs,lab,setup,shared,test}/**/*.test.ts';
-const PEERS = 'test/*.peer.ts';
+const PEERS = 'test/*/*.peer.ts';
 /** As the check runs them. */
-const AT_ONCE = 2;
+const AT_ONCE = 3;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
