@@ -8,7 +8,7 @@ import { digestVerifier } from '#shared/artifact/oci/verified.ts';
 import { BilletError, type Code } from '#shared/errors.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import { type Workshop, workshop } from '../store/module-fixture.ts';
-import { loadBootRecord } from './boot-record.ts';
+import { EMPTY_RECORD, loadBootRecord, saveBootRecord } from './boot-record.ts';
 import { desiredOf, documentOf, type TestMachine, testMachine } from './machine-fixture.ts';
 import { ATTEMPTS_MAX } from './policy.ts';
 import { runBoot } from './run-boot.ts';
@@ -16,9 +16,10 @@ import { runBoot } from './run-boot.ts';
 const signal = AbortSignal.timeout(60_000);
 const skip = process.getuid?.() === 0 ? false : 'mount(2) needs root';
 
-const baseModule = (shop: Workshop, release: string): Promise<ModuleRef> =>
+const baseModule = (shop: Workshop, release: string, sequence = 1): Promise<ModuleRef> =>
   shop.make({
     name: 'base',
+    label: { sequence },
     files: {
       ...{ 'dev/': '', 'proc/': '', 'run/': '', 'sys/': '', 'tmp/': '', 'root/': '', 'var/': '' },
       'etc/os-release': `ID=${release}\n`.repeat(50),
@@ -116,4 +117,37 @@ test('a registry that has not what is wanted, refuses it or is away keeps no mac
       assert.deepEqual([(await boot()).generation, await rejected()], [4, []]);
       assert.deepEqual(failures(), Array(ATTEMPTS_MAX).fill(`mounted ${code}`));
     });
+});
+
+test('a captured coordinator takes no node below its floor, whatever it wants or calls good', {
+  skip,
+}, async (t) => {
+  const shop = await workshop(t);
+  const machine = await testMachine(t, shop);
+  const { state } = machine.ports.paths;
+  const [old, older] = [await baseModule(shop, 'old', 6), await baseModule(shop, 'older', 5)];
+  const now = await baseModule(shop, 'now', 7);
+  await saveBootRecord(state, { ...EMPTY_RECORD, history: 'h', floors: { base: 7 } });
+  const answers = [
+    documentOf(desiredOf(9, [old])),
+    documentOf(desiredOf(9, [old]), desiredOf(8, [older])),
+    documentOf(desiredOf(9, [old]), desiredOf(8, [older])),
+    // Numbers of a history that it makes up are new; the floors are not.
+    documentOf(desiredOf(1, [older], 'another')),
+  ];
+  machine.answer = () => answers.shift() ?? documentOf(desiredOf(2, [now], 'another'));
+  const handover = await runBoot(machine.ports, signal);
+  await machine.powerOff();
+  assert.equal(handover.generation, 2);
+  const refused = machine.markers().filter(({ failure }) => failure);
+  assert.deepEqual(
+    refused.map(({ fields }) => [fields.code, /sequence (\d)/.exec(fields.message ?? '')?.[1]]),
+    [
+      ['VERSION_REFUSED', '6'],
+      ['VERSION_REFUSED', '6'],
+      ['VERSION_REFUSED', '5'],
+      ['VERSION_REFUSED', '5'],
+    ],
+  );
+  assert.deepEqual((await loadBootRecord(state)).record.floors, { base: 7 });
 });
