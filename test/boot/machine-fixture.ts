@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
 import { type Artifacts, prepareArtifacts } from '../../lab/artifacts.ts';
-import { type Fleet, startFleet } from '../../lab/fleet.ts';
+import { type Fleet, type FleetOptions, startFleet } from '../../lab/fleet.ts';
 import { pushArtifacts } from '../../lab/node.ts';
 import { freePort, type PoweredMachine } from '../../lab/power.ts';
 import { cacheDirOf } from '../../setup/build/cache.ts';
@@ -25,8 +25,16 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+export interface StageOptions {
+  /** A fleet whose coordinator is part of this process without it. */
+  readonly start?: (options: FleetOptions) => Promise<Fleet>;
+  readonly httpsPort?: number;
+  readonly guestPort?: number;
+}
+
 /** Builds what is missing (minutes at the first time), starts a fleet and fills its registry. */
-export async function openStage(): Promise<Stage> {
+export async function openStage(options: StageOptions = {}): Promise<Stage> {
+  const { start = startFleet, guestPort } = options;
   const abort = new AbortController();
   const { signal } = abort;
   const dir = await mkdtemp(join(tmpdir(), 'billet-vm-'));
@@ -38,12 +46,13 @@ export async function openStage(): Promise<Stage> {
   });
   const place = {
     stateDir: join(dir, 'coordinator'),
-    httpsPort: await freePort(),
+    httpsPort: options.httpsPort ?? (await freePort()),
     httpPort: await freePort(),
     signal,
     heartbeatSeconds: 2,
+    ...(guestPort === undefined ? {} : { guestPort }),
   };
-  let fleet = await startFleet(place);
+  let fleet = await start(place);
   const machines: PoweredMachine[] = [];
   await pushArtifacts(fleet, artifacts);
   return {
@@ -53,12 +62,12 @@ export async function openStage(): Promise<Stage> {
     get fleet() {
       return fleet;
     },
-    async restart(options) {
+    async restart(between) {
       await fleet[Symbol.asyncDispose]();
       try {
-        await options?.whileStopped();
+        await between?.whileStopped();
       } finally {
-        fleet = await startFleet(place);
+        fleet = await start(place);
       }
     },
     keep(machine) {
