@@ -72,8 +72,7 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
     bootId: () => host.bootId(),
     trustPolicy: () => loadPolicy(TRUST_POLICY),
     networkUp: (signal) => networkUp({ exec: hostExec, clock }, signal),
-    openDataDisk: (signal) =>
-      openDataDisk({ paths, mounts, attachLoop, exec: hostExec, memoryBytes }, signal),
+    openDataDisk: (signal) => openDataDisk({ paths, mounts, exec: hostExec, memoryBytes }, signal),
     discoverIdentity: (signal, network) =>
       discoverIdentity(standardStrategies({ urls: options.metadata, network }), signal),
     recallInstance: (source) => recallInstance(source, paths.state),

@@ -3,15 +3,20 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
-import { digestVerifier } from '#shared/artifact/oci/verified.ts';
-import { BilletError, type Code } from '#shared/errors.ts';
-import type { ModuleRef } from '#shared/schema/module.ts';
-import { type Workshop, workshop } from '../store/module-fixture.ts';
-import { EMPTY_RECORD, loadBootRecord, saveBootRecord } from './boot-record.ts';
-import { desiredOf, documentOf, type TestMachine, testMachine } from './machine-fixture.ts';
-import { ATTEMPTS_MAX } from './policy.ts';
-import { runBoot } from './run-boot.ts';
+import { EMPTY_RECORD, loadBootRecord, saveBootRecord } from '../../agent/boot/boot-record.ts';
+import {
+  desiredOf,
+  documentOf,
+  type TestMachine,
+  testMachine,
+} from '../../agent/boot/machine-fixture.ts';
+import { ATTEMPTS_MAX } from '../../agent/boot/policy.ts';
+import { runBoot } from '../../agent/boot/run-boot.ts';
+import { type Workshop, workshop } from '../../agent/store/module-fixture.ts';
+import type { ArtifactSource } from '../../shared/artifact/oci/source.ts';
+import { digestVerifier } from '../../shared/artifact/oci/verified.ts';
+import { BilletError, type Code } from '../../shared/errors.ts';
+import type { ModuleRef } from '../../shared/schema/module.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const skip = process.getuid?.() === 0 ? false : 'mount(2) needs root';
