@@ -21,6 +21,9 @@ export async function startProcessFleet(options: FleetOptions): Promise<Fleet> {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const exited = once(child, 'exit');
+  // Also where the test itself is stopped.
+  const killed = () => child.kill('SIGKILL');
+  process.once('exit', killed);
   const serving = Promise.withResolvers<void>();
   const said: string[] = [];
   // Read to its end: a pipe that nobody empties would stop the coordinator.
@@ -33,8 +36,9 @@ export async function startProcessFleet(options: FleetOptions): Promise<Fleet> {
   return {
     ...(await operatorOf(options, join(stateDir, 'admin.json'))),
     async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL');
+      killed();
       await ended;
+      process.off('exit', killed);
     },
   };
 }
