@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { syncDirectory } from '#shared/sync-directory.ts';
 
 export interface WriteOptions {
   /** Permission bits; 0644 without it. Set before any content is in the file. */
@@ -71,11 +72,6 @@ export async function makeDirectory(path: string, mode: number): Promise<void> {
 export async function removeFile(path: string): Promise<void> {
   await rm(path, { force: true });
   await syncDirectory(dirname(path));
-}
-
-/** Makes the names in a directory durable: fsync(2) on a directory. */
-export async function syncDirectory(dir: string): Promise<void> {
-  await withFile(await open(dir, 'r'), (file) => file.sync());
 }
 
 async function withFile(file: FileHandle, use: (file: FileHandle) => Promise<void>): Promise<void> {
