@@ -47,10 +47,14 @@ export async function writeFileAtomic(
   await syncDirectory(dir);
 }
 
-/** Removes what a process that died in `writeFileAtomic` has left in a directory. None is fine. */
-export async function removeDrafts(dir: string): Promise<void> {
+/**
+ * Removes what a process that died in `writeFileAtomic` has left in a directory: of the files whose
+ * names start with `prefix`, where others write there too. None is fine.
+ */
+export async function removeDrafts(dir: string, prefix = ''): Promise<void> {
   for (const name of await namesOrNone(dir))
-    if (/^\..+\.[0-9a-f]{12}$/.test(name)) await rm(join(dir, name), { force: true });
+    if (name.startsWith(`.${prefix}`) && /^\..+\.[0-9a-f]{12}$/.test(name))
+      await rm(join(dir, name), { force: true });
 }
 
 async function namesOrNone(dir: string): Promise<string[]> {
