@@ -3,7 +3,6 @@
 
 import { z } from 'zod';
 import { InstanceId, MacAddress, NodeName } from './ids.ts';
-import { DiskShape } from './instance-type.ts';
 
 /** manual: a person switches the machine on and off, and nothing here can. */
 export const ProviderKind = z.enum(['manual', 'local-qemu', 'libvirt']);
@@ -20,6 +19,23 @@ export const OperationKey = z
   .brand<'OperationKey'>();
 export type OperationKey = z.infer<typeof OperationKey>;
 
+/** A disk that a provider makes with the machine. */
+export const DiskShape = z.strictObject({
+  /** By which the machine knows it; an install plan may select it. */
+  serial: z.string().regex(/^[A-Za-z0-9-]{1,20}$/, 'letters, digits and dashes, at most 20'),
+  sizeBytes: z
+    .int()
+    .min(1024 * 1024)
+    .max(2 ** 46),
+  /** File system to make on it, by its label: `billet-persist` keeps the store between boots. */
+  label: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,15}$/)
+    .nullable()
+    .default(null),
+});
+export type DiskShape = z.infer<typeof DiskShape>;
+
 /** What is asked of a provider, beside what the node says: its size and how it starts. Strict. */
 export const MachineShape = z.strictObject({
   cpuCount: z.int().min(1).max(4096).default(2),
@@ -28,7 +44,13 @@ export const MachineShape = z.strictObject({
     .min(64 * 1024 * 1024)
     .max(2 ** 46)
     .default(2 * 1024 ** 3),
-  disks: z.array(DiskShape).max(16).default([]),
+  disks: z
+    .array(DiskShape)
+    .max(16)
+    .refine((disks) => new Set(disks.map(({ serial }) => serial)).size === disks.length, {
+      error: 'a serial stands twice',
+    })
+    .default([]),
   /** direct: kernel and initramfs from the host; network: from /boot, as a machine of metal would. */
   boot: z.enum(['direct', 'network']).default('direct'),
   /** How a direct boot learns who it is. A network boot has it on the kernel's command line. */
