@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { CODES } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
 import { COMMANDS } from '../cli/table.ts';
 import { withGeneratedParts } from './wire-doc.ts';
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { ensureEnrolled } from '../agent/identity/ensure-enrolled.ts';
 import { billet } from '../cli/testing.ts';
-import { CODES } from '../shared/errors.ts';
+import { CODES } from '../shared/error-codes.ts';
 import { routes } from '../shared/routes/table.ts';
 import type { Identity } from '../shared/schema/identity.ts';
 import type { InstanceId } from '../shared/schema/ids.ts';

@@ -183,7 +183,7 @@ test('a claim that ends with its instance serves nobody', async () => {
   const machine = newMachine(fixture);
   const { code } = await machine.open();
   const id = idOf(await approve(fixture, code, await makeNode(fixture, 'ended-1')));
-  await fixture.admin.call(routes.terminateInstance, { params: { id } });
+  await fixture.admin.call(routes.terminateInstance, { params: { id }, body: { force: true } });
   await assert.rejects(machine.enroll(id), { code: 'TOKEN_INVALID' });
 });
 

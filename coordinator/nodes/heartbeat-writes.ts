@@ -9,7 +9,7 @@ import { ABSENT, type Change } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { bootSteps } from '../tasks/lease-writes.ts';
 import { stepChanges } from '../tasks/task-writes.ts';
-import { afterReady } from './lifecycle.ts';
+import { after } from './lifecycle.ts';
 import { forgetChanges } from './node-writes.ts';
 import { enter, type InstanceRecord } from './records.ts';
 import { confirm, reject } from './rules.ts';
@@ -67,7 +67,7 @@ function absorb(
     const details = { generation };
     news.push({ actor: COORDINATOR, kind: 'generation.confirmed', text, details });
   }
-  const state = afterReady(next.state);
+  const state = after(next.state, 'ready');
   if (state !== next.state && next.goods.includes(generation)) {
     next = enter(next, state, now);
     news.push({ actor: COORDINATOR, kind: `instance.${state}`, text: `${next.node} is ${state}` });

@@ -27,6 +27,7 @@ export async function createNode(
     spec,
     generation: 1,
     instance: null,
+    lives: 0,
     createdAt: records.clock.now(),
   };
   const done = await transact(records.store, `node ${name}`, async () => {
@@ -66,6 +67,7 @@ export async function putNodeSpec(
     // Before the condition (RFC 9110 §13.1.1): the change may be there already, its answer lost.
     if (isDeepStrictEqual(found.record.spec, spec)) return null;
     assertRevision(found, ifMatch);
+    assertClass(found.record, spec);
     const record = { ...found.record, spec, generation: found.record.generation + 1 };
     return {
       changes: [
@@ -178,6 +180,19 @@ function assertRevision(found: Found<NodeRecord>, ifMatch: number | null): void 
       hint: 'read it again, and decide again',
       details: { revision: found.revision },
     });
+}
+
+/** What a lost instance means was promised to whoever works on it. CLASS_FIXED. */
+function assertClass({ name, lives, spec }: NodeRecord, wanted: NodeSpec): void {
+  if (lives === 0 || spec.lifecycleClass === wanted.lifecycleClass) return;
+  throw new BilletError(
+    'CLASS_FIXED',
+    `node ${name} has had an instance, and is ${spec.lifecycleClass}, not ${wanted.lifecycleClass}`,
+    {
+      hint: 'create another node of that class, and move there what runs on this one',
+      details: { lifecycleClass: spec.lifecycleClass },
+    },
+  );
 }
 
 function absent(name: NodeName): never {

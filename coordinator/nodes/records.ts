@@ -2,13 +2,23 @@
 // nothing; versions and migrations of the records stand here.
 
 import { z } from 'zod';
+import { LifecycleClass } from '#shared/schema/class.ts';
 import { Envelope } from '#shared/schema/desired.ts';
 import { Facts } from '#shared/schema/facts.ts';
 import { Heartbeat } from '#shared/schema/heartbeat.ts';
-import { InstanceId, NodeName, Serial, TokenId } from '#shared/schema/ids.ts';
+import { InstanceId, MacAddress, NodeName, Serial, TokenId } from '#shared/schema/ids.ts';
+import {
+  type Machine,
+  MachineShape,
+  MachineState,
+  OperationKey,
+  ProviderFault,
+  ProviderKind,
+} from '#shared/schema/provider.ts';
 import { type Instance, InstanceState, type Node, NodeSpec } from '#shared/schema/records.ts';
-import { isoTime } from '../ids.ts';
+import { isoTime, machineNames, newOperationKey } from '../ids.ts';
 import { collection, type Found } from '../store/collection.ts';
+import type { Migrations } from '../store/record.ts';
 import type { Store } from '../store/store.ts';
 import { newestGood } from './rules.ts';
 
@@ -21,14 +31,51 @@ export const NodeRecord = z.strictObject({
   spec: NodeSpec,
   generation: Generation,
   instance: InstanceId.nullable(),
+  /** Instances that it has had, the present one included: the first one fixes its class. */
+  lives: z.int().nonnegative(),
   createdAt: Moment,
 });
 export type NodeRecord = z.infer<typeof NodeRecord>;
 
+/** What was asked of a provider for one instance, written before the first call. */
+export const MachineRecord = z.strictObject({
+  operation: OperationKey,
+  shape: MachineShape,
+  uuid: z.uuid(),
+  mac: MacAddress,
+  /** Idempotency key of the call that asked for it. */
+  request: z.string().max(128).nullable(),
+  state: MachineState.nullable(),
+  attempts: z.int().nonnegative(),
+  /** No call before this time. */
+  retryAt: Moment,
+  fault: ProviderFault.nullable(),
+  /** Whether a person gave up on proving it gone. */
+  abandoned: z.boolean(),
+});
+export type MachineRecord = z.infer<typeof MachineRecord>;
+
+/** A machine that was not asked for yet. Its UUID and address follow from its operation key. */
+export function newMachine(shape: MachineShape, request: string | null): MachineRecord {
+  const operation = newOperationKey();
+  return {
+    operation,
+    shape,
+    ...machineNames(operation),
+    request,
+    state: null,
+    attempts: 0,
+    retryAt: 0,
+    fault: null,
+    abandoned: false,
+  };
+}
+
 export const InstanceRecord = z.strictObject({
   id: InstanceId,
   node: NodeName,
-  provider: z.literal('manual'),
+  provider: ProviderKind,
+  lifecycleClass: LifecycleClass,
   state: InstanceState,
   reason: z.string().max(1024),
   createdAt: Moment,
@@ -52,6 +99,12 @@ export const InstanceRecord = z.strictObject({
   /** Of the newest boot that was heard of. */
   bootId: z.uuid().nullable(),
   certificate: z.strictObject({ serial: Serial, notAfter: Moment }).nullable(),
+  /** Proven empty by its drain. */
+  drained: z.boolean(),
+  /** Whether its node gets another one when it has ended. */
+  replace: z.boolean(),
+  /** Null with the provider `manual`. */
+  machine: MachineRecord.nullable(),
 });
 export type InstanceRecord = z.infer<typeof InstanceRecord>;
 
@@ -64,12 +117,45 @@ const IndexKey = z.string().regex(/^[0-9a-f-]{12,36}$/);
 export const generationKey = (instance: InstanceId, generation: number): string =>
   `${instance}.${String(generation).padStart(10, '0')}`;
 
+/** Version 1 knew no classes: what had an instance had a persistent one. */
+const NODE_MIGRATIONS: Migrations = {
+  1: (old) => {
+    const { instance } = z.looseObject({ instance: z.unknown() }).parse(old);
+    return { ...(old as object), lives: instance === null ? 0 : 1 };
+  },
+};
+
+/** Version 1 knew no providers: each machine was switched on by a person. */
+const INSTANCE_MIGRATIONS: Migrations = {
+  1: (old) => ({
+    ...(old as object),
+    lifecycleClass: 'persistent',
+    drained: false,
+    replace: false,
+    machine: null,
+  }),
+};
+
 export const nodeRecords = (store: Store) => ({
-  nodes: collection(store, { prefix: 'nodes', schema: NodeRecord, id: NodeName, version: 1 }),
+  nodes: collection(store, {
+    prefix: 'nodes',
+    schema: NodeRecord,
+    id: NodeName,
+    version: 2,
+    migrations: NODE_MIGRATIONS,
+  }),
   instances: collection(store, {
     prefix: 'instances',
     schema: InstanceRecord,
     id: InstanceId,
+    version: 2,
+    migrations: INSTANCE_MIGRATIONS,
+  }),
+  /** Machines that a provider was, or will be, asked for, until they are proven gone. */
+  operations: collection(store, {
+    prefix: 'operations',
+    schema: z.strictObject({ instance: InstanceId, provider: ProviderKind }),
+    id: OperationKey,
     version: 1,
   }),
   /** Desired state as it was made for one generation of one instance. */
@@ -105,7 +191,10 @@ export const machineKeys = (spec: NodeSpec): readonly string[] => [
 export const macKey = (mac: string): string => mac.toLowerCase().replaceAll(':', '-');
 
 export const nodeView = ({ record, revision }: Found<NodeRecord>): Node => ({
-  ...record,
+  name: record.name,
+  spec: record.spec,
+  generation: record.generation,
+  instance: record.instance,
   createdAt: isoTime(record.createdAt),
   revision,
 });
@@ -120,6 +209,8 @@ export interface Presence {
 export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
   id: record.id,
   node: record.node,
+  provider: record.provider,
+  lifecycleClass: record.lifecycleClass,
   state: record.state,
   reason: record.reason,
   createdAt: isoTime(record.createdAt),
@@ -136,7 +227,14 @@ export const instanceView = (record: InstanceRecord, presence: Presence): Instan
     serial: record.certificate.serial,
     notAfter: isoTime(record.certificate.notAfter),
   },
+  drained: record.drained,
+  machine: record.machine && machineView(record.machine),
 });
+
+const machineView = (machine: MachineRecord): Machine => {
+  const { operation, shape, uuid, mac, state, attempts, fault } = machine;
+  return { operation, shape, uuid, mac, state, attempts, fault };
+};
 
 /** The record in its next state, since `now`; the same object when it is in it already. */
 export const enter = (

@@ -4,13 +4,8 @@ import { BilletError } from '#shared/errors.ts';
 import type { NodeName } from '#shared/schema/ids.ts';
 import type { Instance } from '#shared/schema/records.ts';
 import type { Deps } from '../deps.ts';
-import {
-  createInstance,
-  getInstance,
-  meetDeadline,
-  orderBoot,
-  terminate,
-} from '../nodes/instance-writes.ts';
+import { meetDeadline, terminate } from '../nodes/instance-end.ts';
+import { createInstance, getInstance, orderBoot } from '../nodes/instance-writes.ts';
 import { createNode, deleteNode, putNodeSpec } from '../nodes/node-writes.ts';
 import { type InstanceRecord, instanceView, type NodeRecord, nodeView } from '../nodes/records.ts';
 import type { Handlers } from '../router.ts';
@@ -81,12 +76,12 @@ export const nodeAdminHandlers: NodeAdminHandlers = {
     };
   },
 
-  async terminateInstance({ caller, params }, deps) {
+  async terminateInstance({ caller, params, body }, deps) {
     const { records, revocations } = deps;
-    const ended = await terminate(deps, actorOf(caller), params.id);
+    const ended = await terminate(deps, actorOf(caller), params.id, body);
     if (ended.revision !== null) await revocations.reached(ended.revision);
     // Where no provider has a machine to stop, this is the end already.
-    await meetDeadline(records, params.id);
+    if (ended.record.machine === null) await meetDeadline(deps, params.id);
     return { body: await instanceOf(deps, (await getInstance(records, params.id)).record) };
   },
 };

@@ -124,10 +124,17 @@ export const terminateInstance = {
   method: 'POST',
   path: '/v1/instances/{id}/terminate',
   caller: 'operator',
-  summary: 'End an instance: certificates revoked, tokens and tasks closed',
+  summary: 'End an instance: certificates revoked, tokens and tasks closed, its machine destroyed',
   params: instanceParams,
   query: none,
-  body: empty,
+  body: z
+    .strictObject({
+      /** Also when it runs and was not drained. */
+      force: z.boolean().default(false),
+      /** Also when its provider cannot prove that the machine is gone: it stays as a leftover. */
+      abandon: z.boolean().default(false),
+    })
+    .default({ force: false, abandon: false }),
   reply: Instance,
 } as const satisfies Route;
 

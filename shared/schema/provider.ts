@@ -27,7 +27,7 @@ export const DiskShape = z.strictObject({
     .int()
     .min(1024 * 1024)
     .max(2 ** 46),
-  /** File system to make on it, by its label: `billet-persist` keeps the store between boots. */
+  /** File system label to make on it: `billet-persist` keeps the store between boots. */
   label: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,15}$/)
