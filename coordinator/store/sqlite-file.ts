@@ -100,7 +100,7 @@ const pragma = (db: DatabaseSync, name: string) =>
 const isEmpty = (db: DatabaseSync) => db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
 
 /** SQLite's primary result code (sqlite.org/rescode.html); 0 for an error of another kind. */
-const sqliteCode = (error: unknown): number =>
+export const sqliteCode = (error: unknown): number =>
   error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
     ? error.errcode & 0xff
     : 0;

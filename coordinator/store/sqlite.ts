@@ -16,6 +16,7 @@ import {
 } from './limits.ts';
 import { compactionTarget, RETENTION, type Retention } from './policy.ts';
 import { openSqliteFile, storeFailed } from './sqlite-file.ts';
+import { snapshotSqlite } from './sqlite-snapshot.ts';
 import { sqliteTables } from './sqlite-tables.ts';
 import type { Condition, Entry, Store, Write } from './store.ts';
 
@@ -174,6 +175,11 @@ export function sqliteStore(options: SqliteOptions): Store {
       // As much as the largest value: a disk with room for a small commit alone is full.
       write(() => tables.addBallast(MAX_VALUE_BYTES));
       write(tables.dropBallast);
+    },
+
+    async snapshot(file) {
+      assertOpen();
+      return await snapshotSqlite(db, file);
     },
 
     async close() {
