@@ -3,10 +3,12 @@
 import type { Clock } from '#shared/clock.ts';
 import type { TrustDomain } from '#shared/spiffe.ts';
 import type { FailureLimit } from './access/failure-limit.ts';
+import type { BackupSource } from './backup/handlers.ts';
 import type { Authorities } from './ca/authorities.ts';
 import type { Register } from './ca/register.ts';
 import type { Revocations } from './ca/revocation.ts';
 import type { Rotation } from './ca/rotation.ts';
+import type { Images } from './catalog/publications.ts';
 import type { ClaimLimits } from './claims/limits.ts';
 import type { Live } from './live/live.ts';
 import type { Log } from './log.ts';
@@ -16,12 +18,15 @@ export interface Deps {
   readonly clock: Clock;
   readonly log: Log;
   readonly records: Records;
+  /** What the registry has. */
+  readonly images: Images;
   readonly authority: Authorities;
   readonly register: Register;
   readonly revocations: Revocations;
   readonly rotation: Rotation;
   readonly trustDomain: TrustDomain;
   readonly live: Live;
+  readonly backup: BackupSource;
   /** Failed enrollments and credentials, by the caller's address. */
   readonly failures: FailureLimit;
   /** How fast claims may be asked for and codes be tried. */

@@ -8,6 +8,8 @@ import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { ensureAdminContext } from './access/admin-context.ts';
 import { failureLimit } from './access/failure-limit.ts';
+import { openBackupSource } from './backup/handlers.ts';
+import { settleRestore } from './backup/settle.ts';
 import { openCa } from './ca/open.ts';
 import { callers as openCallers, peerOf } from './caller.ts';
 import { claimLimits } from './claims/limits.ts';
@@ -72,6 +74,8 @@ export async function startCoordinator(
 
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await chmod(stateDir, 0o700);
+  const settled = await settleRestore(stateDir);
+  if (settled !== 'nothing') log.warn('a restore was cut short', { settled });
   const store = openStore(join(stateDir, 'store.sqlite'));
   /** Closes what is open when a later step of the start fails. */
   await using undo = new AsyncDisposableStack();
@@ -96,12 +100,14 @@ export async function startCoordinator(
     clock,
     log,
     records,
+    images: registry,
     authority,
     register,
     revocations,
     rotation,
     trustDomain,
     live: nodes.live,
+    backup: await openBackupSource(stateDir),
     failures,
     claims: claimLimits(clock),
     url: () => advertisedUrl(config, 'https', https),

@@ -144,7 +144,9 @@ function success(route: Route, { schemaOf }: SchemaCollector): Json {
       ? 'text/event-stream'
       : route.form === 'text'
         ? 'text/plain'
-        : 'application/json';
+        : route.form === 'bytes'
+          ? 'application/octet-stream'
+          : 'application/json';
   const etag = route.etag ? { headers: { ETag: { $ref: '#/components/headers/ETag' } } } : {};
   return {
     [String(route.status ?? 200)]: {

@@ -5,6 +5,7 @@ import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
+import { aheadView } from '../backup/records.ts';
 import { recordHeartbeat, significance } from '../nodes/heartbeat-writes.ts';
 import { isLive } from '../nodes/lifecycle.ts';
 import type { Presence } from '../nodes/records.ts';
@@ -90,12 +91,14 @@ export function live(options: LiveOptions): Live {
     },
 
     async presence(instance) {
-      const [said, lastSeenAt] = await Promise.all([
+      const [said, lastSeenAt, back] = await Promise.all([
         lastSaid(instance),
         liveness.lastSeen(instance),
+        records.returns.get(instance),
       ]);
       const heartbeat = said?.heartbeat ?? null;
-      return { heartbeat, lastSeenAt, connected: connections.has(instance) };
+      const ahead = aheadView(instance, back?.record ?? null);
+      return { heartbeat, lastSeenAt, connected: connections.has(instance), ahead };
     },
 
     nextChange: changes.next,

@@ -3,6 +3,7 @@
 
 import type { Heartbeat } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
+import { heardOf } from '../backup/held.ts';
 import { COORDINATOR, type News, nodeActor } from '../events/records.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change } from '../store/collection.ts';
@@ -10,7 +11,7 @@ import { transact } from '../store/transact.ts';
 import { bootSteps } from '../tasks/lease-writes.ts';
 import { stepChanges } from '../tasks/task-writes.ts';
 import { after } from './lifecycle.ts';
-import { forgetChanges } from './node-writes.ts';
+import { forgetChanges } from './node-moves.ts';
 import { enter, type InstanceRecord } from './records.ts';
 import { confirm, reject } from './rules.ts';
 import { revokeTokenChanges } from './token-writes.ts';
@@ -88,8 +89,10 @@ export async function recordHeartbeat(
     ]);
     if (!found) return null;
     const now = records.clock.now();
-    const { next, news } = absorb(found.record, heartbeat, now);
+    const heard = await heardOf(records, id, heartbeat);
+    const { next, news } = absorb(found.record, heard.heartbeat, now);
     const changes: Change[] = [
+      ...heard.changes,
       records.heartbeats.put(id, { heartbeat, at: now }, last?.revision ?? ABSENT),
     ];
     if (next !== found.record) {

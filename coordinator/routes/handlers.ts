@@ -1,8 +1,10 @@
 // The handler of each row of the route table. A row without one does not compile.
 
+import { backupHandlers } from '../backup/handlers.ts';
 import type { Handlers } from '../router.ts';
 import { accessHandlers } from './access-handlers.ts';
 import { caHandlers } from './ca-handlers.ts';
+import { catalogHandlers } from './catalog-handlers.ts';
 import { claimHandlers } from './claim-handlers.ts';
 import { nodeAdminHandlers } from './node-admin-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
@@ -12,8 +14,10 @@ export const handlers: Handlers = {
   ...nodeHandlers,
   ...nodeAdminHandlers,
   ...accessHandlers,
+  ...catalogHandlers,
   ...claimHandlers,
   ...caHandlers,
   ...taskHandlers,
   ...stateHandlers,
+  ...backupHandlers,
 };

@@ -3,6 +3,7 @@
 import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
 import { VERSION } from '#shared/version.ts';
+import { countAhead } from '../backup/held.ts';
 import { eventStream } from '../events/stream.ts';
 import { openapiDocument } from '../openapi.ts';
 import type { Records } from '../records.ts';
@@ -60,6 +61,7 @@ export const stateHandlers: StateHandlers = {
         instances,
         connected: live.connectedCount(),
         openTasks: await countOpenTasks(records),
+        ahead: await countAhead(records),
       },
     };
   },
