@@ -2,6 +2,8 @@
 
 import type { Clock } from '#shared/clock.ts';
 import { credentialRecords } from './access/credentials.ts';
+import { returnRecords } from './backup/records.ts';
+import { catalogRecords } from './catalog/records.ts';
 import { claimRecords } from './claims/records.ts';
 import { eventRecords } from './events/records.ts';
 import { nodeRecords } from './nodes/records.ts';
@@ -17,7 +19,9 @@ export const records = (store: Store, clock: Clock) => ({
   events: eventRecords(store, clock),
   tokens: tokenRecords(store),
   credentials: credentialRecords(store),
+  ...catalogRecords(store),
   ...claimRecords(store),
   ...nodeRecords(store),
   ...taskRecords(store),
+  ...returnRecords(store),
 });

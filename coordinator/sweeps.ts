@@ -2,6 +2,7 @@
 // has been steady for so long that a wrong one would have been seen.
 
 import type { Clock } from '#shared/clock.ts';
+import { followRollouts } from './catalog/rollouts.ts';
 import { clockWatch } from './clock-watch.ts';
 import type { Log } from './log.ts';
 import { type SweepDeps, sweepDeadlines, sweepEvery, sweepRecords } from './nodes/sweep.ts';
@@ -29,6 +30,7 @@ export function startSweeps(
   const every = (everyMs: number, work: () => Promise<void>) =>
     sweepEvery({ everyMs, clock, log }, signal, work);
   return [
+    followRollouts(deps, signal),
     every(DEADLINES_EVERY_MS, async () => {
       if (watch.steadyMs() >= DEADLINES_STEADY_MS) await sweepDeadlines(deps);
     }),

@@ -8,6 +8,7 @@ export const CODES = {
     retry: false,
     meaning: 'a command line that cannot be understood',
   },
+  BACKUP_INVALID: { status: 422, retry: false, meaning: 'a backup that is damaged or cut short' },
   BODY_INVALID: {
     status: 400,
     retry: false,
@@ -93,6 +94,7 @@ export const CODES = {
     retry: false,
     meaning: 'content that is not what its digest says',
   },
+  DOCUMENT_INVALID: { status: 400, retry: false, meaning: 'a document that cannot be read' },
   DRAIN_REQUIRED: {
     status: 409,
     retry: false,
@@ -104,7 +106,13 @@ export const CODES = {
     meaning: 'the caller has not the role that the route asks for',
   },
   IDENTITY_MISSING: { status: 500, retry: true, meaning: 'no strategy found who this machine is' },
+  INSTANCE_AHEAD: {
+    status: 409,
+    retry: true,
+    meaning: 'a node that was newer than the restored backup, and has nothing to keep',
+  },
   INTERNAL: { status: 500, retry: true, meaning: 'a defect in Billet' },
+  IN_USE: { status: 409, retry: false, meaning: 'a record that others still name' },
   JOURNAL_CORRUPT: {
     status: 500,
     retry: false,
@@ -142,6 +150,11 @@ export const CODES = {
     retry: false,
     meaning: 'a manifest, index or config that is not OCI',
   },
+  PASSPHRASE_WRONG: {
+    status: 403,
+    retry: false,
+    meaning: 'a backup that this passphrase does not open',
+  },
   PATH_ESCAPE: { status: 422, retry: false, meaning: 'a path that leaves its root' },
   POLICY_INVALID: {
     status: 422,
@@ -157,11 +170,21 @@ export const CODES = {
   },
   PROVIDER_QUOTA: { status: 409, retry: true, meaning: 'more machines than the provider may make' },
   PROVIDER_TIMEOUT: { status: 504, retry: true, meaning: 'a provider that did not answer in time' },
+  REFERENCE_INVALID: {
+    status: 422,
+    retry: false,
+    meaning: 'a named record that is missing or unfit',
+  },
   REGISTRY_DENIED: { status: 403, retry: false, meaning: 'the registry refuses these credentials' },
   REGISTRY_FAILED: {
     status: 502,
     retry: true,
     meaning: 'the registry does not answer as the specification says',
+  },
+  RESTORE_UNFINISHED: {
+    status: 500,
+    retry: false,
+    meaning: 'a restore into an empty state directory was cut short',
   },
   SIGNATURE_INVALID: {
     status: 422,
@@ -177,6 +200,11 @@ export const CODES = {
     status: 500,
     retry: false,
     meaning: 'a state file of the agent that is not as an agent wrote it',
+  },
+  STATE_PRESENT: {
+    status: 409,
+    retry: false,
+    meaning: 'a restore into a state directory that is not empty',
   },
   STORE_CORRUPT: { status: 500, retry: false, meaning: 'a record that no version of Billet wrote' },
   STORE_FAILED: {

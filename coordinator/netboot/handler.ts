@@ -100,7 +100,7 @@ async function imagePath(
   const digest = Digest.parse(text.replace('-', ':'));
   const name = NodeName.safeParse(nodeText);
   const node = name.success ? await records.nodes.get(name.data) : null;
-  const image = node?.record.spec.bootImage;
+  const image = node?.record.derived.bootImage;
   if (!image || (image.kernel !== digest && image.initramfs !== digest)) throw noFile();
   return `/v2/${image.repository}/blobs/${digest}`;
 }

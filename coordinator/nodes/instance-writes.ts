@@ -8,7 +8,7 @@ import type { Records } from '../records.ts';
 import { ABSENT, type Change, type Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { mayEnroll } from './lifecycle.ts';
-import { generationChanges } from './node-writes.ts';
+import { generationChanges } from './node-moves.ts';
 import type { InstanceRecord, NodeRecord } from './records.ts';
 import { advance } from './rules.ts';
 
@@ -60,7 +60,7 @@ export const instanceCreated = (
 ): readonly Change[] => [
   records.instances.put(record.id, record, ABSENT),
   records.nodes.put(node.name, { ...node, instance: record.id, lives: node.lives + 1 }, revision),
-  ...generationChanges(records, record, node.spec),
+  ...generationChanges(records, record, node.derived),
   ...operationChanges(records, record),
   told(records, actor, record.id, 'instance.created', `${record.id} was created for ${node.name}`),
 ];
@@ -76,13 +76,13 @@ const operationChanges = (
 
 const newRecord = (
   id: InstanceId,
-  { name, generation, spec }: NodeRecord,
+  { name, generation, derived }: NodeRecord,
   now: number,
 ): InstanceRecord => ({
   id,
   node: name,
   provider: 'manual',
-  lifecycleClass: spec.lifecycleClass ?? 'persistent',
+  lifecycleClass: derived.lifecycleClass,
   state: 'pending',
   reason: '',
   createdAt: now,

@@ -6,7 +6,14 @@ import { LifecycleClass } from '#shared/schema/class.ts';
 import { Envelope } from '#shared/schema/desired.ts';
 import { Facts } from '#shared/schema/facts.ts';
 import { Heartbeat } from '#shared/schema/heartbeat.ts';
-import { InstanceId, MacAddress, NodeName, Serial, TokenId } from '#shared/schema/ids.ts';
+import {
+  InstanceId,
+  MacAddress,
+  NodeName,
+  ResourceName,
+  Serial,
+  TokenId,
+} from '#shared/schema/ids.ts';
 import {
   type Machine,
   MachineShape,
@@ -15,11 +22,17 @@ import {
   ProviderFault,
   ProviderKind,
 } from '#shared/schema/provider.ts';
-import { type Instance, InstanceState, type Node, NodeSpec } from '#shared/schema/records.ts';
+import {
+  Derived,
+  type Instance,
+  InstanceState,
+  type Node,
+  NodeSpec,
+} from '#shared/schema/records.ts';
 import { isoTime, machineNames, newOperationKey } from '../ids.ts';
 import { collection, type Found } from '../store/collection.ts';
-import type { Migrations } from '../store/record.ts';
 import type { Store } from '../store/store.ts';
+import { INSTANCE_MIGRATIONS, NODE_MIGRATIONS } from './migrations.ts';
 import { newestGood } from './rules.ts';
 
 /** Unix milliseconds. */
@@ -33,6 +46,9 @@ export const NodeRecord = z.strictObject({
   instance: InstanceId.nullable(),
   /** Instances that it has had, the present one included: the first one fixes its class. */
   lives: z.int().nonnegative(),
+  /** What its spec and the records that it names come to; written whenever one of them changes. */
+  derived: Derived,
+  set: ResourceName.nullable(),
   createdAt: Moment,
 });
 export type NodeRecord = z.infer<typeof NodeRecord>;
@@ -117,25 +133,6 @@ const IndexKey = z.string().regex(/^[0-9a-f-]{12,36}$/);
 export const generationKey = (instance: InstanceId, generation: number): string =>
   `${instance}.${String(generation).padStart(10, '0')}`;
 
-/** Version 1 knew no classes: what had an instance had a persistent one. */
-const NODE_MIGRATIONS: Migrations = {
-  1: (old) => {
-    const { instance } = z.looseObject({ instance: z.unknown() }).parse(old);
-    return { ...(old as object), lives: instance === null ? 0 : 1 };
-  },
-};
-
-/** Version 1 knew no providers: each machine was switched on by a person. */
-const INSTANCE_MIGRATIONS: Migrations = {
-  1: (old) => ({
-    ...(old as object),
-    lifecycleClass: 'persistent',
-    drained: false,
-    replace: false,
-    machine: null,
-  }),
-};
-
 export const nodeRecords = (store: Store) => ({
   nodes: collection(store, {
     prefix: 'nodes',
@@ -193,8 +190,10 @@ export const macKey = (mac: string): string => mac.toLowerCase().replaceAll(':',
 export const nodeView = ({ record, revision }: Found<NodeRecord>): Node => ({
   name: record.name,
   spec: record.spec,
+  derived: record.derived,
   generation: record.generation,
   instance: record.instance,
+  set: record.set,
   createdAt: isoTime(record.createdAt),
   revision,
 });
@@ -204,6 +203,8 @@ export interface Presence {
   readonly heartbeat: Heartbeat | null;
   readonly lastSeenAt: number | null;
   readonly connected: boolean;
+  /** What it waits for after a restore. */
+  readonly ahead: Instance['ahead'];
 }
 
 export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
@@ -219,6 +220,7 @@ export const instanceView = (record: InstanceRecord, presence: Presence): Instan
   confirmed: newestGood(record),
   rejected: record.rejected,
   bootOrdered: record.boot.ordered,
+  ahead: presence.ahead,
   facts: record.facts,
   heartbeat: presence.heartbeat,
   lastSeenAt: presence.lastSeenAt === null ? null : isoTime(presence.lastSeenAt),

@@ -32,7 +32,7 @@ export const nodeAdminHandlers: NodeAdminHandlers = {
     nodeAnswer(await createNode(records, actorOf(caller), body)),
 
   listNodes: async ({ query }, { records }) => ({
-    body: await listPage(records.nodes, query, nodeView),
+    body: await listPage(records.nodes, query, nodeView, ({ set }) => (query.set ?? set) === set),
   }),
 
   getNode: async ({ params }, { records }) =>

@@ -18,15 +18,6 @@ export const RootImage = z.strictObject({
 });
 export type RootImage = z.infer<typeof RootImage>;
 
-export const PublicationSpec = z.strictObject({
-  description: Description,
-  platform: ResourceName,
-  boot: BootImage.strict(),
-  /** Null for a platform whose root is composed of modules. */
-  root: RootImage.nullable().default(null),
-});
-export type PublicationSpec = z.infer<typeof PublicationSpec>;
-
 /**
  * draft: known, given to nobody. published: the newest of a platform is what its nodes boot.
  * retired: given to nobody any more.
@@ -34,8 +25,17 @@ export type PublicationSpec = z.infer<typeof PublicationSpec>;
 export const PublicationStatus = z.enum(['draft', 'published', 'retired']);
 export type PublicationStatus = z.infer<typeof PublicationStatus>;
 
+export const PublicationSpec = z.strictObject({
+  description: Description,
+  platform: ResourceName,
+  boot: BootImage.strict(),
+  /** Null for a platform whose root is composed of modules. */
+  root: RootImage.nullable().default(null),
+  status: PublicationStatus.default('draft'),
+});
+export type PublicationSpec = z.infer<typeof PublicationSpec>;
+
 export const Publication = resourceOf(PublicationSpec).extend({
-  status: PublicationStatus,
   /** SHA-256 over the digests of kernel, initramfs and root: the same content, the same digest. */
   digest: Digest,
   publishedAt: Timestamp.nullable(),

@@ -6,7 +6,7 @@ import { Digest } from '../digest.ts';
 import { LifecycleClass, PLACEMENT } from './class.ts';
 import { BootImage } from './desired.ts';
 import { Facts } from './facts.ts';
-import { Heartbeat } from './heartbeat.ts';
+import { Condition, Heartbeat } from './heartbeat.ts';
 import {
   CredentialName,
   InstanceId,
@@ -52,6 +52,7 @@ export type NodeSpec = z.infer<typeof NodeSpec>;
 
 /** What a node comes to: its template, class and pool, and its own spec over them. */
 export const Derived = z.object({
+  class: ResourceName.nullable(),
   template: ResourceName.nullable(),
   platform: ResourceName.nullable(),
   /** Whose boot image it is; null with one of its own, and while nothing is published. */
@@ -109,6 +110,11 @@ export const Instance = z.object({
   rejected: z.array(z.object({ generation: z.int().positive(), reason: z.string() })),
   /** Whether the next network boot gets a token. */
   bootOrdered: z.boolean(),
+  /** Newer than the backup that was restored: it keeps what it has until it is accepted. */
+  ahead: z
+    .object({ generation: z.int().positive(), since: Timestamp, condition: Condition })
+    .nullable()
+    .default(null),
   facts: Facts.nullable(),
   /** The newest one. */
   heartbeat: Heartbeat.nullable(),
