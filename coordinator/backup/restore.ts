@@ -14,14 +14,14 @@ import { type Aftermath, afterRestore } from './after-restore.ts';
 import { type BackupHeader, damaged, readPayload } from './format.ts';
 import { openBackup } from './seal.ts';
 import { openStaging, type Staging, settleRestore } from './settle.ts';
-import { isKept, RESTORING, STORE_FILE } from './state-files.ts';
+import { isKept, isReplaced, RESTORING, STORE_FILE } from './state-files.ts';
 
 export interface RestoreOptions {
   readonly stateDir: string;
   /** Of the backup file. */
   readonly bytes: AsyncIterable<Uint8Array>;
   readonly passphrase: string | null;
-  /** Although there is a state: it is moved away. */
+  /** Although there is something: what the backup brings takes its place, and it is moved away. */
   readonly force: boolean;
   readonly clock: Clock;
   /** What the tests end the process at: called before each step with its name. */
@@ -53,7 +53,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   using locked = new DisposableStack();
   if (state.includes(STORE_FILE)) locked.defer(lockSqliteFile(join(stateDir, STORE_FILE)));
   onStep('staging');
-  const staging = await openStaging(stateDir);
+  const staging = await openStaging(stateDir, onStep);
   try {
     const header = await writeStaged(options, staging);
     onStep('checking');
@@ -64,10 +64,11 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     const aftermath = await afterRestore(store, header, options.clock);
     await handOver(staging.files, stateDir);
     const at = isoTime(options.clock.now()).replaceAll(/[:.]/g, '');
-    const replaced = state.length === 0 ? null : `replaced-${at}`;
+    const out = state.filter((name) => isReplaced(name, header.registry.included));
+    const replaced = out.length === 0 ? null : `replaced-${at}`;
     const names = await readdir(staging.files);
     onStep('finishing');
-    await staging.finish({ replaced, out: state, in: names });
+    await staging.finish({ replaced, out, in: names });
     return { header, history, replaced: replaced && join(stateDir, replaced), ...aftermath };
   } catch (error) {
     await staging.discard();

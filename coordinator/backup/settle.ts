@@ -46,7 +46,10 @@ export interface Staging {
 }
 
 /** Only this process restores into `stateDir` until it is finished or discarded. STORE_LOCKED. */
-export async function openStaging(stateDir: string): Promise<Staging> {
+export async function openStaging(
+  stateDir: string,
+  onStep: (step: string) => void = () => {},
+): Promise<Staging> {
   const { root, lock, files, complete } = pathsOf(stateDir);
   await mkdir(root, { recursive: true, mode: 0o700 });
   const release = lockSqliteFile(lock);
@@ -61,11 +64,13 @@ export async function openStaging(stateDir: string): Promise<Staging> {
     files,
     async finish(wanted) {
       await syncDirectory(files);
+      onStep('complete');
       const text = JSON.stringify(Complete.parse(wanted));
       await writeFile(`${complete}.new`, text, { mode: 0o600, flush: true });
       await rename(`${complete}.new`, complete);
       await syncDirectory(root);
-      await move(stateDir, wanted);
+      await move(stateDir, wanted, onStep);
+      onStep('end');
       await end();
     },
     discard: end,
@@ -101,18 +106,27 @@ export async function settleRestore(stateDir: string): Promise<Settled> {
 }
 
 /** Done again from its beginning it ends the same: what stands at its new place is not moved again. */
-async function move(stateDir: string, wanted: Complete): Promise<void> {
+async function move(
+  stateDir: string,
+  wanted: Complete,
+  onStep: (step: string) => void = () => {},
+): Promise<void> {
   const { files } = pathsOf(stateDir);
   if (wanted.replaced !== null) {
     const away = join(stateDir, wanted.replaced);
     await mkdir(away, { recursive: true, mode: 0o700 });
-    for (const name of wanted.out)
+    for (const name of wanted.out) {
+      onStep(`out ${name}`);
       if (!existsSync(join(away, name)))
         await renameIfThere(join(stateDir, name), join(away, name));
+    }
     await syncDirectory(away);
     await syncDirectory(stateDir);
   }
-  for (const name of wanted.in) await renameIfThere(join(files, name), join(stateDir, name));
+  for (const name of wanted.in) {
+    onStep(`in ${name}`);
+    await renameIfThere(join(files, name), join(stateDir, name));
+  }
   await syncDirectory(stateDir);
 }
 

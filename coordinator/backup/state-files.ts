@@ -28,6 +28,10 @@ const READ_BYTES = 256 * 1024;
 export const isKept = (path: string): boolean =>
   path === STORE_FILE || [...SECRETS, REGISTRY].includes(path.split('/')[0] ?? '');
 
+/** Whether it makes room for what a backup brings. Machines, and a registry that it lacks, stay. */
+export const isReplaced = (name: string, withRegistry: boolean): boolean =>
+  [STORE_FILE, ...PART_OF_STORE, ...SECRETS].includes(name) || (withRegistry && name === REGISTRY);
+
 export interface SmallFile {
   readonly path: string;
   readonly bytes: Buffer;
