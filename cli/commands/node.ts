@@ -4,14 +4,10 @@ import { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
 import { NodeName } from '#shared/schema/ids.ts';
 import { type Node, NodeSpec } from '#shared/schema/records.ts';
-import { readBootImage } from '../artifact/boot-artifact.ts';
-import { parseLocalReference } from '../artifact/local-reference.ts';
-import { readModuleRef } from '../artifact/module-ref.ts';
-import { type Coordinator, listAll } from '../client.ts';
+import { listAll } from '../client.ts';
 import type { CommandIo } from '../command-io.ts';
-import { type Resolve, type SpecOptions, specOf, withSpecOptions } from '../node-spec.ts';
+import { type SpecOptions, specOf, withSpecOptions } from '../node-spec.ts';
 import { emit, table } from '../output.ts';
-import { openRepository } from '../registry.ts';
 import {
   parseArgument,
   type RemoteOptions,
@@ -19,6 +15,7 @@ import {
   withExamples,
   withRemoteOptions,
 } from '../remote.ts';
+import { resolver } from '../resolver.ts';
 import { nodeColumns, nodeLines } from '../views/node.ts';
 
 type Options = RemoteOptions & SpecOptions;
@@ -135,14 +132,3 @@ function addDelete(parent: Command, io: CommandIo): void {
   });
   withExamples(remove, 'billet instance terminate web-1 && billet node delete web-1');
 }
-
-const resolver = (io: CommandIo, coordinator: Coordinator): Resolve => ({
-  module(text) {
-    const { repository, reference } = parseLocalReference(text, '--module');
-    return readModuleRef(openRepository(io, coordinator, repository), repository, reference);
-  },
-  bootImage(text) {
-    const { repository, reference } = parseLocalReference(text, '--boot-image');
-    return readBootImage(openRepository(io, coordinator, repository), repository, reference);
-  },
-});
