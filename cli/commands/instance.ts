@@ -16,6 +16,7 @@ import {
   withRemoteOptions,
 } from '../remote.ts';
 import { instanceColumns, instanceLines } from '../views/instance.ts';
+import { instanceAcceptCommand } from './instance-accept.ts';
 
 export function instanceCommand(io: CommandIo): Command {
   const command = new Command('instance').description(
@@ -43,6 +44,7 @@ export function instanceCommand(io: CommandIo): Command {
       `Next: billet instance create ${node}`,
     ],
   });
+  command.addCommand(instanceAcceptCommand(io));
   return command;
 }
 

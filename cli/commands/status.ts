@@ -6,6 +6,11 @@ import type { CommandIo } from '../command-io.ts';
 import { emit, listing } from '../output.ts';
 import { type RemoteOptions, withCoordinator, withExamples, withRemoteOptions } from '../remote.ts';
 
+const aheadPair = (count: number): [string, string][] =>
+  count === 0
+    ? []
+    : [['ahead', `${count} newer than the restored backup: billet instance accept --all, or ID`]];
+
 export function statusCommand(io: CommandIo): Command {
   const command = new Command('status').description(
     'Show what the coordinator has: nodes, instances by state, connections and open tasks.',
@@ -22,6 +27,7 @@ export function statusCommand(io: CommandIo): Command {
             ['instances', states.join(', ') || 'none'],
             ['connected', String(status.connected)],
             ['open tasks', String(status.openTasks)],
+            ...aheadPair(status.ahead),
             ['revision', `${status.revision} of history ${status.history}`],
             ['ca', status.ca],
           ],

@@ -39,6 +39,11 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
   if (instance.reason !== '') pairs.push(['reason', instance.reason]);
   pairs.push(['link', linkText(instance, nowMs)]);
   pairs.push(['generation', generationText(instance)]);
+  if (instance.ahead !== null)
+    pairs.push(
+      ['ahead', `since ${ago(instance.ahead.since, nowMs)}; ${instance.ahead.condition.text}`],
+      ['next', instance.ahead.condition.hint],
+    );
   for (const { generation, reason } of instance.rejected)
     pairs.push(['rejected', `${generation}: ${reason}`]);
   if (instance.bootOrdered) pairs.push(['boot', 'the next network boot gets a token']);
