@@ -1,6 +1,7 @@
 // The commands of `billet`: names and summaries here, code loaded when it is asked for.
 
 import type { Command } from 'commander';
+import type { CatalogKind } from '#shared/schema/catalog.ts';
 import type { CommandIo } from './command-io.ts';
 
 export interface CommandRow {
@@ -8,6 +9,14 @@ export interface CommandRow {
   readonly summary: string;
   load(io: CommandIo): Promise<Command>;
 }
+
+const resource = async (io: CommandIo, kind: CatalogKind): Promise<Command> => {
+  const [{ resourceCommand }, { CATALOG }] = await Promise.all([
+    import('./commands/resource.ts'),
+    import('./views/resource.ts'),
+  ]);
+  return resourceCommand(io, CATALOG[kind]);
+};
 
 export const COMMANDS: readonly CommandRow[] = [
   {
@@ -24,6 +33,51 @@ export const COMMANDS: readonly CommandRow[] = [
     name: 'instance',
     summary: 'create, list, show, boot and terminate instances of nodes',
     load: async (io) => (await import('./commands/instance.ts')).instanceCommand(io),
+  },
+  {
+    name: 'apply',
+    summary: 'bring records to what YAML documents say, and show the plan first',
+    load: async (io) => (await import('./commands/apply.ts')).applyCommand(io),
+  },
+  {
+    name: 'template',
+    summary: 'list, show and delete templates: what nodes are made of',
+    load: (io) => resource(io, 'template'),
+  },
+  {
+    name: 'class',
+    summary: 'list, show and delete classes: how machines are had and installed',
+    load: (io) => resource(io, 'class'),
+  },
+  {
+    name: 'pool',
+    summary: 'list, show and delete pools: nodes of one class',
+    load: (io) => resource(io, 'pool'),
+  },
+  {
+    name: 'platform',
+    summary: 'list, show and delete platforms: families of boot images',
+    load: (io) => resource(io, 'platform'),
+  },
+  {
+    name: 'publication',
+    summary: 'create, publish and retire boot images of platforms',
+    load: async (io) => (await import('./commands/publication.ts')).publicationCommand(io),
+  },
+  {
+    name: 'architecture',
+    summary: 'list, show and delete architectures',
+    load: (io) => resource(io, 'architecture'),
+  },
+  {
+    name: 'region',
+    summary: 'list, show and delete regions of providers',
+    load: (io) => resource(io, 'region'),
+  },
+  {
+    name: 'instance-type',
+    summary: 'list, show and delete instance types of providers',
+    load: (io) => resource(io, 'instance-type'),
   },
   {
     name: 'task',
