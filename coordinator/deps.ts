@@ -12,6 +12,9 @@ import type { Images } from './catalog/publications.ts';
 import type { ClaimLimits } from './claims/limits.ts';
 import type { Live } from './live/live.ts';
 import type { Log } from './log.ts';
+import type { Providers } from './providers/provider.ts';
+import type { Provisioner } from './provisioning/loop.ts';
+import type { OrderDeps } from './provisioning/order.ts';
 import type { Records } from './records.ts';
 
 export interface Deps {
@@ -27,6 +30,9 @@ export interface Deps {
   readonly trustDomain: TrustDomain;
   readonly live: Live;
   readonly backup: BackupSource;
+  readonly providers: Providers;
+  readonly bootFiles: OrderDeps['bootFiles'];
+  readonly provisioner: Pick<Provisioner, 'wake'>;
   /** Failed enrollments and credentials, by the caller's address. */
   readonly failures: FailureLimit;
   /** How fast claims may be asked for and codes be tried. */

@@ -21,6 +21,9 @@ import { openLive } from './live/open.ts';
 import { type Log, lineLog } from './log.ts';
 import { advertisedUrl, serverNames } from './names.ts';
 import { netboot } from './netboot/handler.ts';
+import { once } from './once.ts';
+import type { Providers } from './providers/provider.ts';
+import { openProvisioning } from './provisioning/open.ts';
 import { records as openRecords } from './records.ts';
 import { openRegistryServer } from './registry/handler.ts';
 import { isRegistryPath, registryGate } from './registry-gate.ts';
@@ -54,6 +57,8 @@ export interface CoordinatorOptions {
   readonly signal?: AbortSignal;
   /** The engine over that file: SQLite. Tests wrap it, to fail where they want. */
   readonly openStore?: (path: string) => Store;
+  /** Who makes machines, in place of what the configuration says. For tests. */
+  readonly openProviders?: () => Providers;
 }
 
 /** Resolves when requests are served. Throws what the parts throw: CA_INVALID, STORE_LOCKED … */
@@ -96,6 +101,13 @@ export async function startCoordinator(
   const live = { config, records, authority, clock, log, callers, signal, stopping };
   const nodes = await openLive(live);
 
+  const provisioning = openProvisioning({
+    ...{ config, records, authority, clock, log },
+    url: () => advertisedUrl(config, 'https', https),
+    bootUrl: () => boot && advertisedUrl(config, 'http', boot),
+    openProviders: options.openProviders,
+  });
+
   const deps: Deps = {
     clock,
     log,
@@ -108,6 +120,7 @@ export async function startCoordinator(
     trustDomain,
     live: nodes.live,
     backup: await openBackupSource(stateDir),
+    ...provisioning.deps,
     failures,
     claims: claimLimits(clock),
     url: () => advertisedUrl(config, 'https', https),
@@ -164,6 +177,7 @@ export async function startCoordinator(
   const work = [
     ...startSweeps({ ...deps, removeAbandonedUploads, keepCertificateFresh }, signal),
     ...nodes.work,
+    ...provisioning.start(signal),
   ];
 
   const stop = once(async () => {
@@ -206,14 +220,6 @@ export async function startCoordinator(
     },
     adminContextPath,
     stop,
-  };
-}
-
-function once(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | null = null;
-  return () => {
-    running ??= work();
-    return running;
   };
 }
 

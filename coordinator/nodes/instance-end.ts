@@ -196,11 +196,15 @@ export async function closeDraft(
   const state = follow(record.state, 'terminated');
   const closed = enter(record, state, records.clock.now(), record.reason || reason);
   const next = { ...closed, machine: machine && { ...machine, fault: null } };
-  const operation = machine && (await records.operations.get(machine.operation));
+  // Of an abandoned machine the operation stays: by it a leftover is known.
+  const isProven = machine !== null && !machine.abandoned;
+  const operation = isProven ? await records.operations.get(machine.operation) : null;
+  const indexed = machine && (await records.machines.get(machine.uuid));
   return {
     changes: [
       records.instances.put(id, next, revision),
       ...(operation ? [records.operations.drop(operation.id, operation.revision)] : []),
+      ...(indexed ? [records.machines.drop(indexed.id, indexed.revision)] : []),
       ...(await nodeChanges(records, record)),
       told(records, COORDINATOR, id, 'instance.terminated', reason),
     ],

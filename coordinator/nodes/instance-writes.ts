@@ -68,11 +68,17 @@ export const instanceCreated = (
 /** What finds the machine of an instance, from before the first call to its provider on. */
 const operationChanges = (
   records: Records,
-  { id, provider, machine }: InstanceRecord,
+  { id, node, provider, machine }: InstanceRecord,
 ): readonly Change[] =>
   machine === null
     ? []
-    : [records.operations.put(machine.operation, { instance: id, provider }, ABSENT)];
+    : [
+        records.operations.put(machine.operation, { instance: id, provider }, ABSENT),
+        // Over the network it is known by its own UUID.
+        ...(machine.shape.boot === 'network'
+          ? [records.machines.put(machine.uuid, { node }, ABSENT)]
+          : []),
+      ];
 
 const newRecord = (
   id: InstanceId,

@@ -150,7 +150,8 @@ export function dueDeadline(instance: Waiting, now: number): Deadline | null {
 }
 
 const RETRY_FIRST_MS = 2_000;
-const RETRY_MAX_MS = 60_000;
+/** The longest pause between two calls to a provider. */
+export const RETRY_MAX_MS = 60_000;
 
 /** How long to wait after so many calls to a provider that failed in a row. */
 export const retryAfterMs = (attempts: number): number =>

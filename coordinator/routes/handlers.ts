@@ -8,6 +8,7 @@ import { catalogHandlers } from './catalog-handlers.ts';
 import { claimHandlers } from './claim-handlers.ts';
 import { nodeAdminHandlers } from './node-admin-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
+import { providerHandlers } from './provider-handlers.ts';
 import { stateHandlers, taskHandlers } from './task-handlers.ts';
 
 export const handlers: Handlers = {
@@ -16,6 +17,7 @@ export const handlers: Handlers = {
   ...accessHandlers,
   ...catalogHandlers,
   ...claimHandlers,
+  ...providerHandlers,
   ...caHandlers,
   ...taskHandlers,
   ...stateHandlers,

@@ -82,6 +82,7 @@ export const nodeAdminHandlers: NodeAdminHandlers = {
     if (ended.revision !== null) await revocations.reached(ended.revision);
     // Where no provider has a machine to stop, this is the end already.
     if (ended.record.machine === null) await meetDeadline(deps, params.id);
+    else deps.provisioner.wake();
     return { body: await instanceOf(deps, (await getInstance(records, params.id)).record) };
   },
 };

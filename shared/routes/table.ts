@@ -10,6 +10,7 @@ import * as node from './node.ts';
 import * as operator from './operator.ts';
 import * as platform from './platform.ts';
 import * as pool from './pool.ts';
+import * as provider from './provider.ts';
 import * as publication from './publication.ts';
 import * as region from './region.ts';
 import type { Route } from './route.ts';
@@ -23,6 +24,7 @@ export const routes = {
   ...admin,
   ...architecture,
   ...platform,
+  ...provider,
   ...publication,
   ...template,
   ...region,

@@ -1,0 +1,185 @@
+// Asks for machines: checks the whole request first, then makes an instance a node, each in one commit
+// with the operation that its provider will be asked under. The provider itself is asked by drive.ts.
+
+import { BilletError } from '#shared/errors.ts';
+import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
+import type { MachineShape, ProviderFault, ProviderKind } from '#shared/schema/provider.ts';
+import { assertFree, freshInstance, instanceCreated } from '../nodes/instance-writes.ts';
+import { type InstanceRecord, type NodeRecord, newMachine } from '../nodes/records.ts';
+import type { Provider, Providers } from '../providers/provider.ts';
+import type { Records } from '../records.ts';
+import type { Found } from '../store/collection.ts';
+import { transact } from '../store/transact.ts';
+import { bootable, type OrderDeps } from './order.ts';
+
+export const NODES_MAX = 50;
+
+export interface ProvisionDeps extends Pick<OrderDeps, 'records' | 'bootFiles'> {
+  readonly providers: Providers;
+}
+
+export interface ProvisionOrder {
+  readonly nodes: readonly NodeName[];
+  /** How a node's machine is had: asked for once a node, so that a template or class may say it. */
+  readonly placement: (node: NodeRecord) => Promise<Placement>;
+  /** The same key again returns the same instances. */
+  readonly idempotencyKey: string | null;
+}
+
+export interface Placement {
+  readonly provider: ProviderKind;
+  readonly shape: MachineShape;
+}
+
+export interface Provisioned {
+  readonly node: NodeName;
+  readonly instance: InstanceId | null;
+  /** Why there is no instance; null when there is one. */
+  readonly fault: ProviderFault | null;
+}
+
+interface Wanted extends Placement {
+  readonly node: NodeName;
+}
+
+/**
+ * One instance a node, in the order asked. Nothing is made when any of them cannot be: BULK_LIMIT,
+ * BODY_INVALID for a name twice, NOT_FOUND, CONFLICT while a node has an instance,
+ * NETBOOT_IMAGE_MISSING, PROVIDER_DISABLED, PROVIDER_QUOTA. What changes between check and commit
+ * stands in the result.
+ */
+export async function provision(
+  deps: ProvisionDeps,
+  actor: string,
+  order: ProvisionOrder,
+  signal: AbortSignal,
+): Promise<readonly Provisioned[]> {
+  const { nodes, idempotencyKey: request } = order;
+  assertBulk(nodes);
+  const wanted: Wanted[] = [];
+  const done = new Map<NodeName, InstanceId>();
+  for (const name of nodes) {
+    const node = await nodeOf(deps.records, name);
+    const before = await earlier(deps.records, node.record, request);
+    if (before) done.set(name, before.id);
+    else {
+      assertFree(node.record);
+      const placement = await order.placement(node.record);
+      if (placement.provider !== 'manual') await bootable(deps, node.record);
+      wanted.push({ node: name, ...placement });
+    }
+  }
+  await assertProviders(deps, wanted, signal);
+  const results: Provisioned[] = [];
+  for (const node of nodes) {
+    const known = done.get(node);
+    const one = wanted.find((each) => each.node === node);
+    if (known) results.push({ node, instance: known, fault: null });
+    else if (one) results.push(await tried(deps.records, actor, one, request));
+  }
+  return results;
+}
+
+function assertBulk(nodes: readonly NodeName[]): void {
+  if (nodes.length > NODES_MAX)
+    throw new BilletError('BULK_LIMIT', `${nodes.length} nodes in one call`, {
+      hint: `ask for ${NODES_MAX} at most, wait for them, and ask for the next; a pool keeps warm ones`,
+      details: { max: NODES_MAX },
+    });
+  const twice = nodes.find((name, at) => nodes.indexOf(name) !== at);
+  if (twice !== undefined)
+    throw new BilletError('BODY_INVALID', `node ${twice} stands twice`, {
+      hint: 'name each node once: a node has one instance at a time',
+    });
+}
+
+async function nodeOf(records: Records, name: NodeName): Promise<Found<NodeRecord>> {
+  const found = await records.nodes.get(name);
+  if (found) return found;
+  throw new BilletError('NOT_FOUND', `no node ${name}`, { hint: `billet node create ${name}` });
+}
+
+/** What the same request made, when its answer was lost. */
+async function earlier(
+  records: Records,
+  { instance }: NodeRecord,
+  request: string | null,
+): Promise<InstanceRecord | null> {
+  const found =
+    instance === null || request === null ? null : await records.instances.get(instance);
+  return found?.record.machine?.request === request ? found.record : null;
+}
+
+async function assertProviders(
+  deps: ProvisionDeps,
+  wanted: readonly Wanted[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const name of new Set(wanted.map((one) => one.provider))) {
+    const provider = deps.providers.get(name);
+    if (name === 'manual') continue;
+    if (provider === undefined) throw noProvider(name);
+    await provider.check(signal);
+    await assertQuota(deps.records, provider, wanted.filter((one) => one.provider === name).length);
+  }
+}
+
+async function assertQuota(records: Records, provider: Provider, more: number): Promise<void> {
+  if (provider.machinesMax === null) return;
+  const used = await machineCount(records, provider.name);
+  if (used + more <= provider.machinesMax) return;
+  throw new BilletError(
+    'PROVIDER_QUOTA',
+    `${provider.name} has ${used} of ${provider.machinesMax} machines; ${more} more are asked for`,
+    {
+      hint: `ask for fewer, terminate some, or raise providers.${provider.name}.machinesMax`,
+      details: { used, max: provider.machinesMax },
+    },
+  );
+}
+
+/** Machines that are, or will be, at the provider. */
+export async function machineCount(records: Records, provider: ProviderKind): Promise<number> {
+  let count = 0;
+  for await (const { record } of records.operations.all())
+    if (record.provider === provider) count += 1;
+  return count;
+}
+
+async function tried(
+  records: Records,
+  actor: string,
+  wanted: Wanted,
+  request: string | null,
+): Promise<Provisioned> {
+  const { node } = wanted;
+  try {
+    return { node, instance: (await make(records, actor, wanted, request)).id, fault: null };
+  } catch (error) {
+    if (!(error instanceof BilletError) || error.code !== 'CONFLICT') throw error;
+    const { code, message, hint } = error;
+    return { node, instance: null, fault: { code, message, hint } };
+  }
+}
+
+/** The record of what a provider will be asked for, before it is. */
+async function make(
+  records: Records,
+  actor: string,
+  { node: name, provider, shape }: Wanted,
+  request: string | null,
+): Promise<InstanceRecord> {
+  const made = await transact(records.store, `node ${name}`, async () => {
+    const node = await nodeOf(records, name);
+    assertFree(node.record);
+    const machine = provider === 'manual' ? null : newMachine(shape, request);
+    const record = freshInstance(records, node.record, { provider, machine });
+    return { changes: instanceCreated(records, actor, node, record), result: () => record };
+  });
+  return made as InstanceRecord;
+}
+
+const noProvider = (name: ProviderKind) =>
+  new BilletError('PROVIDER_DISABLED', `there is no provider ${name} here`, {
+    hint: 'billet provider list',
+  });
