@@ -49,7 +49,7 @@ export function qemuHypervisor({ root, accelerator, run }: QemuOptions): Hypervi
     },
 
     async start(plan, signal) {
-      if ((await this.state(plan.operation, signal)) === 'running') return;
+      if ((await processesOf(plan.operation)).length > 0) return;
       const { code, stderr } = await run([PROGRAM, ...argumentsOf(plan)], signal);
       if (code === 0) return;
       throw new BilletError('PROVIDER_FAILED', `QEMU ended with ${code}: ${lastOf(stderr)}`, {

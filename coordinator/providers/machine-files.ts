@@ -44,6 +44,11 @@ export function machineFiles(root: string): MachineFiles {
   const dirOf = (operation: OperationKey) => join(root, operation);
   const endedDir = join(root, 'ended');
 
+  const note: MachineFiles['note'] = (operation, name, content) =>
+    replace(join(dirOf(operation), `${name}.json`), (path) =>
+      writeFile(path, `${JSON.stringify(content, null, 2)}\n`),
+    );
+
   async function layDisks(order: MachineOrder, label: LabelDisk, signal: AbortSignal) {
     const dir = dirOf(order.operation);
     const disks: { path: string; serial: string }[] = [];
@@ -95,7 +100,7 @@ export function machineFiles(root: string): MachineFiles {
       const { operation, uuid, mac, shape, node, instance } = order;
       const dir = dirOf(operation);
       await mkdir(dir, { recursive: true, mode: 0o700 });
-      await this.note(operation, 'order', { operation, instance, node, shape, uuid, mac });
+      await note(operation, 'order', { operation, instance, node, shape, uuid, mac });
       return {
         ...{ operation, uuid, mac, dir, title: `${node} ${instance}` },
         cpuCount: shape.cpuCount,
@@ -105,10 +110,7 @@ export function machineFiles(root: string): MachineFiles {
         start: await layStart(order),
       };
     },
-    note: (operation, name, content) =>
-      replace(join(dirOf(operation), `${name}.json`), (path) =>
-        writeFile(path, `${JSON.stringify(content, null, 2)}\n`),
-      ),
+    note,
     has: (operation) => exists(dirOf(operation)),
     wasStarted: (operation) => exists(join(dirOf(operation), 'started.json')),
     async end(operation) {

@@ -2,7 +2,12 @@
 // operation key: the order of its steps lets any of them be the last one before a crash.
 
 import { BilletError } from '#shared/errors.ts';
-import type { OperationKey, ProviderKind, ProviderMode } from '#shared/schema/provider.ts';
+import type {
+  MachineState,
+  OperationKey,
+  ProviderKind,
+  ProviderMode,
+} from '#shared/schema/provider.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { LabelDisk, MachineFiles } from './machine-files.ts';
 import type { Provider } from './provider.ts';
@@ -43,6 +48,13 @@ export function machineProvider(options: MachineProviderOptions): Provider {
       hint: 'provision the node again: that is another operation',
     });
 
+  async function status(operation: OperationKey, signal: AbortSignal): Promise<MachineState> {
+    const state = await hypervisor.state(operation, signal);
+    if (state === 'running') return 'running';
+    if (state === null && !(await files.has(operation))) return 'absent';
+    return (await files.wasStarted(operation)) ? 'off' : 'making';
+  }
+
   async function destroy(operation: OperationKey, signal: AbortSignal): Promise<void> {
     await hypervisor.stop(operation, signal);
     await files.remove(operation);
@@ -70,12 +82,7 @@ export function machineProvider(options: MachineProviderOptions): Provider {
         throw ended(operation);
       }),
 
-    async status(operation, signal) {
-      const state = await hypervisor.state(operation, signal);
-      if (state === 'running') return 'running';
-      if (state === null && !(await files.has(operation))) return 'absent';
-      return (await files.wasStarted(operation)) ? 'off' : 'making';
-    },
+    status,
 
     terminate: (operation, signal) =>
       inTurn(signal, async () => {
@@ -89,7 +96,7 @@ export function machineProvider(options: MachineProviderOptions): Provider {
       return await Promise.all(
         [...known].map(async (operation) => ({
           operation,
-          state: await this.status(operation, signal),
+          state: await status(operation, signal),
         })),
       );
     },
