@@ -31,7 +31,7 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'instance',
-    summary: 'create, list, show, boot and terminate instances of nodes',
+    summary: 'provision, list, show, boot and terminate instances of nodes',
     load: async (io) => (await import('./commands/instance.ts')).instanceCommand(io),
   },
   {
@@ -78,6 +78,11 @@ export const COMMANDS: readonly CommandRow[] = [
     name: 'instance-type',
     summary: 'list, show and delete instance types of providers',
     load: (io) => resource(io, 'instance-type'),
+  },
+  {
+    name: 'provider',
+    summary: 'list who makes machines, and what was left at them',
+    load: async (io) => (await import('./commands/provider.ts')).providerCommand(io),
   },
   {
     name: 'task',

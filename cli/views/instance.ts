@@ -36,6 +36,8 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
     ['node', instance.node],
     ['state', `${instance.state} for ${ago(instance.stateSince, nowMs)}`],
   ];
+  pairs.push(['provider', `${instance.provider}, ${instance.lifecycleClass}`]);
+  pairs.push(...machinePairs(instance));
   if (instance.reason !== '') pairs.push(['reason', instance.reason]);
   pairs.push(['link', linkText(instance, nowMs)]);
   pairs.push(['generation', generationText(instance)]);
@@ -62,6 +64,20 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
       `${certificate.serial}, until ${certificate.notAfter.slice(0, 16)}`,
     ]);
   return pairs;
+}
+
+function machinePairs({ machine }: Instance): [string, string][] {
+  if (machine === null) return [];
+  const { operation, state, mac, fault, attempts } = machine;
+  return [
+    ['at provider', `${operation}, ${state ?? 'not asked for yet'}, ${mac}`],
+    ...(fault === null
+      ? []
+      : ([
+          ['fault', `${fault.code}: ${fault.message} (${attempts} tries)`],
+          ['hint', fault.hint],
+        ] as [string, string][])),
+  ];
 }
 
 const linkText = ({ connected, lastSeenAt }: Instance, nowMs: number) =>
