@@ -33,6 +33,7 @@ import { listenHttp, listenHttps } from './server.ts';
 import { sqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { startSweeps } from './sweeps.ts';
+import { openStamp } from './upgrade/stamp.ts';
 
 export interface Coordinator {
   /** Base URL for nodes and operators, https. */
@@ -87,6 +88,7 @@ export async function startCoordinator(
   undo.defer(() => store.close());
   undo.defer(() => background.abort());
   const records = openRecords(store, clock);
+  await openStamp(records, clock);
   const names = serverNames(config, splitListen(config.listen).host);
   const directory = join(stateDir, 'ca');
   const ca = await openCa({ directory, trustDomain, names, records, clock, log, signal });

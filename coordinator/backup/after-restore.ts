@@ -7,6 +7,7 @@ import { isLive } from '../nodes/lifecycle.ts';
 import { records as openRecords, type Records } from '../records.ts';
 import { ABSENT, type Change, commitAll } from '../store/collection.ts';
 import { sqliteStore } from '../store/sqlite.ts';
+import { openStamp } from '../upgrade/stamp.ts';
 import type { BackupHeader } from './format.ts';
 
 export interface Aftermath {
@@ -30,6 +31,7 @@ export async function afterRestore(
   const store = sqliteStore({ path });
   try {
     const records = openRecords(store, clock);
+    await openStamp(records, clock);
     const returns: Change[] = [];
     for await (const { id, record } of records.instances.all()) {
       if (!isLive(record.state)) continue;

@@ -80,6 +80,7 @@ export function collection<T>(store: Store, options: CollectionOptions<T>) {
 
   return {
     prefix,
+    version: options.version,
     key,
     put,
     drop,

@@ -31,6 +31,9 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT;
    CREATE INDEX versions_by_key ON versions (key);
    INSERT INTO meta VALUES ('compacted', 0);`,
+  // The same tables. From 2 on a stamp says which records there are (coordinator/upgrade/stamp.ts):
+  // 0.1.0, which does not read it, knows 1 only, and leaves such a store alone.
+  '',
 ];
 
 /**
