@@ -1,4 +1,4 @@
-// Does the steps of a plan, one after the other, and tells of each. Decides nothing: what has changed
+// Does the steps of a plan, one after the other. Decides nothing: what has changed
 // since the plan was made ends it.
 
 import { BilletError } from '#shared/errors.ts';
@@ -14,7 +14,6 @@ export async function applyPlan(
   coordinator: Coordinator,
   { steps }: Plan,
   set: string | null,
-  done: (step: Step) => void,
 ): Promise<void> {
   for (const [count, step] of steps.entries()) {
     try {
@@ -22,7 +21,6 @@ export async function applyPlan(
     } catch (error) {
       throw error instanceof BilletError ? stopped(error, step, count, steps.length) : error;
     }
-    done(step);
   }
 }
 

@@ -19,7 +19,7 @@ const OFF = '\u001b[0m';
 
 /** A document as it can be applied again: what is empty or null is left out, as it is by default. */
 export const documentText = (kind: Kind, name: string, spec: Spec): string =>
-  stringify({ kind: kindName(kind), name, spec: sparse(spec) ?? {} }, { lineWidth: 0 });
+  stringify({ kind: kindName(kind), name, spec: sparse(spec) }, { lineWidth: 0 });
 
 /** `+ Template edge-base` */
 export const stepLines = ({ steps }: Plan, width: number): readonly string[] =>
@@ -61,17 +61,12 @@ const linesOf = (kind: Kind, name: string, spec: Spec): readonly string[] =>
     .replace(/sha256:[0-9a-f]{64}/g, (digest) => `${shortDigest(digest)}…`)
     .split('\n');
 
-/** Without nulls, empty texts, lists and objects; undefined when nothing is left. */
-function sparse(value: unknown): unknown {
-  if (value === null || value === '') return undefined;
-  if (Array.isArray(value)) return value.length === 0 ? undefined : value;
-  if (typeof value !== 'object') return value;
-  const entries = Object.entries(value as Spec).flatMap(([key, inner]) => {
-    const kept = sparse(inner);
-    return kept === undefined ? [] : [[key, kept] as const];
-  });
-  return entries.length === 0 ? undefined : Object.fromEntries(entries);
-}
+/** Without fields that are null or empty: that is what each of them is by default. */
+const sparse = (spec: Spec): Spec =>
+  Object.fromEntries(Object.entries(spec).filter(([, value]) => !isEmpty(value)));
+
+const isEmpty = (value: unknown): boolean =>
+  value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0);
 
 const cut = (text: string, width: number) =>
   text.length <= width ? text : `${text.slice(0, width - 1)}…`;

@@ -62,7 +62,7 @@ async function run(io: CommandIo, options: Options): Promise<void> {
       return;
     }
     if (!json) say([...stepLines(plan, io.columns), summary(plan)]);
-    await applyPlan(coordinator, plan, set, () => undefined);
+    await applyPlan(coordinator, plan, set);
     emit(io, json, plan, () => [finished(plan)]);
   });
 }
