@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
 import { NodeName } from '#shared/schema/ids.ts';
 import { type Node, NodeSpec } from '#shared/schema/records.ts';
+import { documentText } from '../apply/render.ts';
 import { listAll } from '../client.ts';
 import type { CommandIo } from '../command-io.ts';
 import { type SpecOptions, specOf, withSpecOptions } from '../node-spec.ts';
@@ -54,7 +55,8 @@ function addCreate(parent: Command, io: CommandIo): void {
     create,
     'billet node create web-1 --module base:stable --module web:stable \\',
     '    --boot-image boot:stable --mac 52:54:00:12:34:56',
-    'billet node create web-2 -f web-2.json --label rack=b7',
+    'billet node create web-2 --pool web --metadata owner=web-team',
+    'billet node create web-3 -f web-3.json --label rack=b7',
   );
 }
 
@@ -77,15 +79,17 @@ function addShow(parent: Command, io: CommandIo): void {
   const show = parent
     .command('show')
     .description('Show one node: what it should be. What it is: `billet instance show NAME`.')
-    .argument('<name>', 'name of the node');
-  withRemoteOptions(show).action((text: string, options: RemoteOptions) => {
+    .argument('<name>', 'name of the node')
+    .option('--yaml', 'print only its document, as `billet apply` takes it');
+  withRemoteOptions(show).action((text: string, options: RemoteOptions & { yaml?: boolean }) => {
     const params = { name: parseArgument(NodeName, text, 'node') };
     return withCoordinator(io, options, async (coordinator) => {
       const node = await coordinator.call(routes.getNode, { params });
-      emit(io, options.json === true, node, () => nodeLines(node, io.columns));
+      if (options.yaml === true) io.stdout.write(documentText('node', node.name, node.spec));
+      else emit(io, options.json === true, node, () => nodeLines(node, io.columns));
     });
   });
-  withExamples(show, 'billet node show web-1');
+  withExamples(show, 'billet node show web-1', 'billet node show web-1 --yaml > web-1.yaml');
 }
 
 function addSet(parent: Command, io: CommandIo): void {

@@ -38,7 +38,10 @@ export async function planBoot(
   if (instance === null)
     return wait(`node ${name} has no instance`, `to make one: billet instance create ${name}`);
   if (derived.bootImage === null)
-    return wait(`node ${name} has no boot image`, `to see what is missing: billet node show ${name}`);
+    return wait(
+      `node ${name} has no boot image`,
+      `to see what is missing: billet node show ${name}`,
+    );
   const found = await deps.records.instances.get(instance);
   if (!found || !mayEnroll(found.record.state))
     return wait(`instance ${instance} is ${found?.record.state ?? 'gone'}`);
