@@ -150,6 +150,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/coordinator.ts')).coordinatorCommand(io),
   },
   {
+    name: 'simulate',
+    summary: 'measure a coordinator with a fleet of simulated agents',
+    load: async (io) => (await import('./commands/simulate.ts')).simulateCommand(io),
+  },
+  {
     name: 'version',
     summary: 'print the version of billet and of the Node that runs it',
     load: async (io) => (await import('./commands/version.ts')).versionCommand(io),

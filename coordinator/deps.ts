@@ -12,6 +12,7 @@ import type { Images } from './catalog/publications.ts';
 import type { ClaimLimits } from './claims/limits.ts';
 import type { Live } from './live/live.ts';
 import type { Log } from './log.ts';
+import type { Comebacks } from './nodes/comebacks.ts';
 import type { Providers } from './providers/provider.ts';
 import type { Provisioner } from './provisioning/loop.ts';
 import type { OrderDeps } from './provisioning/order.ts';
@@ -30,6 +31,7 @@ export interface Deps {
   readonly trustDomain: TrustDomain;
   readonly live: Live;
   readonly backup: BackupSource;
+  readonly comebacks: Comebacks;
   readonly providers: Providers;
   readonly bootFiles: OrderDeps['bootFiles'];
   readonly provisioner: Pick<Provisioner, 'wake'>;

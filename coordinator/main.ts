@@ -21,6 +21,7 @@ import { openLive } from './live/open.ts';
 import { type Log, lineLog } from './log.ts';
 import { advertisedUrl, serverNames } from './names.ts';
 import { netboot } from './netboot/handler.ts';
+import { comebacks as openComebacks } from './nodes/comebacks.ts';
 import { once } from './once.ts';
 import type { Providers } from './providers/provider.ts';
 import { openProvisioning } from './provisioning/open.ts';
@@ -94,7 +95,8 @@ export async function startCoordinator(
   const ca = await openCa({ directory, trustDomain, names, records, clock, log, signal });
   const { authority, register, revocations, rotation, gate, arrivals } = ca;
   const failures = failureLimit(clock);
-  const callers = openCallers({ gate, arrivals, records, clock, failures });
+  const comebacks = openComebacks({ records, clock, log });
+  const callers = openCallers({ gate, arrivals, records, clock, failures, comebacks });
   const registry = await openRegistryServer({
     root: join(stateDir, 'registry'),
     clock,
@@ -123,6 +125,7 @@ export async function startCoordinator(
     live: nodes.live,
     backup: await openBackupSource(stateDir),
     ...provisioning.deps,
+    comebacks,
     failures,
     claims: claimLimits(clock),
     url: () => advertisedUrl(config, 'https', https),

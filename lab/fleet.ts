@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { Instance } from '#shared/schema/records.ts';
 import { Context } from '../cli/context.ts';
+import type { ConfigInput } from '../coordinator/config.ts';
 import { silentLog } from '../coordinator/log.ts';
 import { type Coordinator, startCoordinator } from '../coordinator/main.ts';
 import { type Billet, billetWith } from './command.ts';
@@ -28,6 +29,8 @@ export interface FleetOptions {
   readonly httpPort: number;
   readonly signal: AbortSignal;
   readonly heartbeatSeconds?: number;
+  /** Who makes machines by itself; without it, nobody. */
+  readonly providers?: ConfigInput['providers'];
 }
 
 /** Starting again over the same directory and ports continues where it was. */
@@ -41,6 +44,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     bootUrl: `http://${HOST_FOR_GUEST}:${httpPort}`,
     names: ['127.0.0.1', HOST_FOR_GUEST],
     heartbeatSeconds: options.heartbeatSeconds ?? 5,
+    ...(options.providers && { providers: options.providers }),
   };
   const coordinator = await startCoordinator(config, { signal, log: silentLog });
   const context = await hostContext(coordinator, httpsPort);

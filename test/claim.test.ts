@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createCsr } from '../agent/identity/csr.ts';
+import { createCsr } from '../shared/csr.ts';
 import type { Code } from '../shared/errors.ts';
 import { routes } from '../shared/routes/table.ts';
 import { ClaimCode } from '../shared/schema/claim.ts';

@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
-import { createCsr } from '../agent/identity/csr.ts';
+import { createCsr } from '../shared/csr.ts';
 import type { NodeKey } from '../agent/identity/key.ts';
 import type { ConfigInput } from '../coordinator/config.ts';
 import { silentLog } from '../coordinator/log.ts';

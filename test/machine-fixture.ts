@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
 import { type Artifacts, prepareArtifacts } from '../lab/artifacts.ts';
-import { type Fleet, startFleet } from '../lab/fleet.ts';
+import { type Fleet, type FleetOptions, startFleet } from '../lab/fleet.ts';
 import { pushArtifacts } from '../lab/node.ts';
 import { freePort, type PoweredMachine } from '../lab/power.ts';
 import { cacheDirOf } from '../setup/build/cache.ts';
@@ -26,7 +26,7 @@ export interface Stage {
 }
 
 /** Builds what is missing (minutes at the first time), starts a fleet and fills its registry. */
-export async function openStage(): Promise<Stage> {
+export async function openStage(options: Pick<FleetOptions, 'providers'> = {}): Promise<Stage> {
   const abort = new AbortController();
   const { signal } = abort;
   const dir = await mkdtemp(join(tmpdir(), 'billet-vm-'));
@@ -42,6 +42,7 @@ export async function openStage(): Promise<Stage> {
     httpPort: await freePort(),
     signal,
     heartbeatSeconds: 2,
+    ...options,
   };
   let fleet = await startFleet(place);
   const machines: PoweredMachine[] = [];

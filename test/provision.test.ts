@@ -114,8 +114,15 @@ test('a machine is recorded with its identity, its token lets it in, and its end
   );
   assert.equal(instance, null, 'the node stays, and is free');
   await assert.rejects(fixture.client().client.call(routes.enroll, { body: enrolling }), {
-    code: /TOKEN_INVALID|CERTIFICATE_REVOKED|CONFLICT/,
+    code: 'CERTIFICATE_REVOKED',
   });
+  const kinds: string[] = [];
+  const stream = await fixture.admin.open(routes.watchEvents, {
+    query: { after: 0, follow: 'false', subject: `instance/${id}` },
+  });
+  for await (const chunk of stream.body)
+    kinds.push(...(String(chunk).match(/"kind":"[^"]+"/g) ?? []));
+  assert.equal(kinds.filter((kind) => kind.includes('came_back')).length, 1, 'told once');
 });
 
 test('50 in a call are made, 51 are refused as a whole; machines are found again after a restart', async () => {

@@ -49,7 +49,10 @@ export function restoreCommand(io: CommandIo): Command {
     .option('--state-dir <dir>', 'where to (default: that of the configuration)')
     .option('--config <file>', "the coordinator's configuration")
     .option('--passphrase-file <file>', 'its first line opens an encrypted backup')
-    .option('--force', 'although there is a state: what is replaced is moved to replaced-TIME inside')
+    .option(
+      '--force',
+      'although there is a state: what is replaced is moved to replaced-TIME inside',
+    )
     .option('--json', 'print JSON for programs')
     .action(async (file: string, options: RestoreOptions) => {
       // By its address: the sides know each other only here, and only at run time.

@@ -32,7 +32,12 @@ type NodeHandlers = Pick<
 
 export const nodeHandlers: NodeHandlers = {
   async enroll({ body, address }, deps) {
-    const certified = await deps.failures.guard(address, () => enrollInstance(deps, body));
+    const certified = await deps.failures
+      .guard(address, () => enrollInstance(deps, body))
+      .catch((error) => {
+        if (error instanceof BilletError) deps.comebacks.note(body.instance, error.message);
+        throw error;
+      });
     return { body: issued(deps, certified) };
   },
 

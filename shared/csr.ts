@@ -3,9 +3,8 @@
 //   SEQUENCE { info, algorithm, BIT STRING signature of info }
 //   info = SEQUENCE { version 0, subject Name, SubjectPublicKeyInfo, [0] attributes (none) }
 
-import { sign } from 'node:crypto';
-import { pem } from '#shared/pem.ts';
-import type { NodeKey } from './key.ts';
+import { type KeyObject, sign } from 'node:crypto';
+import { pem } from './pem.ts';
 
 const SEQUENCE = 0x30;
 const SET = 0x31;
@@ -28,7 +27,10 @@ const utf8String = (text: string) => tlv(0x0c, Buffer.from(text));
 const bitString = (bytes: Uint8Array) => tlv(0x03, Buffer.from([0]), bytes);
 
 /** PEM of a request for `CN=<commonName>`, or for an empty subject, signed by `key`. */
-export function createCsr(key: NodeKey, commonName: string | null): string {
+export function createCsr(
+  key: { readonly privateKey: KeyObject; readonly publicKey: KeyObject },
+  commonName: string | null,
+): string {
   const subject =
     commonName === null
       ? tlv(SEQUENCE)
