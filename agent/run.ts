@@ -65,6 +65,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
           const good = () => state.record.good?.envelope;
           modules = storeModules({
             store,
+            booted: new Set(ground.handover?.modules.map(({ manifest }) => manifest)),
             policy: ground.policy,
             floors: () => state.record.floors,
             exempt: () => new Set(manifestsOf(good(), identity)),

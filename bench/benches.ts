@@ -5,13 +5,31 @@
 //   boot/  machines: from power-on to running
 
 import type { Bench } from './bench.ts';
+import { cold } from './boot/cold.ts';
+import { floor } from './boot/floor.ts';
+import { warm } from './boot/warm.ts';
 import { commits } from './host/commits.ts';
 import { compose } from './host/compose.ts';
 import { digest } from './host/digest.ts';
 import { ingest } from './host/ingest.ts';
 import { pull } from './host/pull.ts';
+import { admissions } from './link/admissions.ts';
+import { connected } from './link/connected.ts';
+import { heartbeats } from './link/heartbeats.ts';
 
-export const BENCHES: readonly Bench[] = [compose, digest, ingest, pull, commits];
+export const BENCHES: readonly Bench[] = [
+  compose,
+  digest,
+  ingest,
+  pull,
+  commits,
+  heartbeats,
+  connected,
+  admissions,
+  floor,
+  cold,
+  warm,
+];
 
 /** All of them without words; else those with one of the words in their name. */
 export const chosenBenches = (words: readonly string[]): readonly Bench[] =>

@@ -1,6 +1,6 @@
 // The machine that the figures are of. Reads, changes nothing.
 
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 
 export interface Machine {
   readonly model: string;
@@ -8,6 +8,8 @@ export interface Machine {
   readonly memoryGib: number;
   readonly kernel: string;
   readonly node: string;
+  /** Processes that wanted to run in the last minute, before the first bench. */
+  readonly load: number;
 }
 
 export function thisMachine(): Machine {
@@ -18,5 +20,6 @@ export function thisMachine(): Machine {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
     node: process.version,
+    load: Number((loadavg()[0] ?? 0).toFixed(1)),
   };
 }

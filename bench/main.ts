@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '#shared/clock.ts';
 import { type Artifacts, prepareArtifacts } from '../lab/artifacts.ts';
 import { cacheDirOf } from '../setup/build/cache.ts';
-import { type BenchResult, isMet } from './bench.ts';
+import { type BenchResult, type Figure, isMet } from './bench.ts';
 import { BENCHES, chosenBenches } from './benches.ts';
 import { thisMachine } from './machine.ts';
 import { runBench } from './run.ts';
@@ -64,12 +64,12 @@ async function main(): Promise<number> {
   return results.some((result) => 'error' in result) ? 1 : 0;
 }
 
-const withVerdicts = (results: readonly BenchResult[]) =>
-  results.map((result) =>
-    'figures' in result
-      ? { ...result, figures: result.figures.map((figure) => ({ ...figure, met: isMet(figure) })) }
-      : result,
+function withVerdicts(results: readonly BenchResult[]) {
+  const judged = (figure: Figure) => ({ ...figure, met: isMet(figure) });
+  return results.map((result) =>
+    'figures' in result ? { ...result, figures: result.figures.map(judged) } : result,
   );
+}
 
 /** What the command line asks for, or an exit code. */
 function readOptions() {

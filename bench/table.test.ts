@@ -42,8 +42,11 @@ test('a bench that failed shows its error and its hint, and is counted', () => {
   assert.equal(closing([good, failed]), 'targets: 1 met, 1 missed, 1 benches failed');
 });
 
-test('the machine is named above the figures', () => {
-  const machine = { model: 'EPYC', cores: 2, memoryGib: 24, kernel: '6.18', node: 'v26.10.0' };
+test('the machine is named above the figures, and that it is busy', () => {
+  const parts = { model: 'EPYC', cores: 2, memoryGib: 24, kernel: '6.18', node: 'v26.10.0' };
+  const machine = { ...parts, load: 0.1 };
+  assert.doesNotMatch(headline(machine, ''), /busy/);
+  assert.match(headline({ ...machine, load: 3 }, ''), /load 3: the machine is busy/);
   assert.match(headline(machine, '2026-11-21'), /2 × EPYC, 24 GiB, Linux 6\.18, Node v26\.10\.0/);
 });
 

@@ -7,12 +7,17 @@ const COLUMNS = 80;
 const NAME = 40;
 const VALUE = 13;
 const TARGET = 14;
+/** More than this is somebody else's work. */
+const BUSY = 0.7;
 
 /** What all figures have in common; the first lines of the output. */
 export const headline = (machine: Machine, date: string): string =>
   [
     `Billet bench, ${date}`,
     `${machine.cores} × ${machine.model}, ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node}`,
+    ...(machine.load > BUSY
+      ? [`load ${machine.load}: the machine is busy, expect less than it can do`]
+      : []),
     '',
     row('figure', 'measured', 'target', ''),
     '-'.repeat(COLUMNS),

@@ -30,6 +30,8 @@ export interface CallerOptions {
 export interface Callers {
   /** The caller of a route, who may call it. One of the 401 and 403 codes otherwise. */
   ofRoute(request: IncomingMessage, route: Pick<Route, 'caller' | 'path'>): Promise<Caller>;
+  /** The node of an open connection, judged once more: a 401 code once its certificate is no good. */
+  readmit(socket: Socket): void;
   /** Whoever it is, for the registry. UNAUTHENTICATED without certificate and credential. */
   ofAnyone(request: IncomingMessage): Promise<Caller>;
 }
@@ -76,6 +78,8 @@ export function callers(options: CallerOptions): Callers {
         details: { role: caller.role, needed: route.caller },
       });
     },
+
+    readmit: (socket) => gate.admit(peerOf(gate, socket), clock.now()),
 
     async ofAnyone(request) {
       const caller = await credential(request);

@@ -133,7 +133,11 @@ async function buildAgent(options: BuildContext): Promise<string> {
 }
 
 /** Appends the tree as a compressed cpio archive of its own. */
-async function appendArchive(file: string, tree: string, signal: AbortSignal): Promise<void> {
+export async function appendArchive(
+  file: string,
+  tree: string,
+  signal: AbortSignal,
+): Promise<void> {
   const zstd = createZstdCompress({
     chunkSize: 1 << 20,
     params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },

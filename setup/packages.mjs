@@ -35,6 +35,7 @@ export const PACKAGES = [
     why: 'fsck.erofs and mkfs.erofs, to compare images with',
     for: ['test', 'bench'],
   },
+  { name: 'faketime', why: 'machines whose clocks are wrong', for: ['test'] },
   { name: 'fsverity', why: 'computes fs-verity digests, to compare with', for: ['test'] },
   { name: 'ipxe-qemu', why: 'the boot firmware of virtual network cards', for: ALL },
   { name: 'kmod', why: 'depmod and modprobe for the boot image', for: ALL },

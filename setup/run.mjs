@@ -48,7 +48,9 @@ async function main(purpose, args) {
     say(`error: ${PROGRAMS[purpose]} is not in this tree`);
     return USAGE;
   }
-  return await handOver([node, program, ...args], { ...process.env, PATH: path() });
+  // node:ffi says that it is experimental: nobody who runs this can do anything about it.
+  const quiet = '--disable-warning=ExperimentalWarning';
+  return await handOver([node, quiet, program, ...args], { ...process.env, PATH: path() });
 }
 
 /**

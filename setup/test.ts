@@ -12,7 +12,7 @@ const root = dirname(import.meta.dirname);
 process.chdir(root);
 
 const suitesOf = (suffix: string) =>
-  globSync(`{initramfs,test}/*${suffix}`)
+  globSync(`{initramfs,test/*}/*${suffix}`)
     .sort()
     .map((file) => ({
       name: basename(file, suffix),

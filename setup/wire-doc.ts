@@ -42,7 +42,12 @@ const sortedRoutes = (): readonly Route[] =>
     `${a.path} ${a.method}` < `${b.path} ${b.method}` ? -1 : 1,
   );
 
-const FORMS = { events: 'server-sent events', socket: 'WebSocket', text: 'text', bytes: 'a file' } as const;
+const FORMS = {
+  events: 'server-sent events',
+  socket: 'WebSocket',
+  text: 'text',
+  bytes: 'a file',
+} as const;
 
 function errorTable(): string {
   return markdownTable(

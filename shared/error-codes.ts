@@ -1,6 +1,8 @@
 // The one table of error codes. `docs/wire.md` lists the same table; the class that carries them is in
 // errors.ts.
 
+import { MODULE_CODES } from './module-error-codes.ts';
+
 /** Adding a code is an API change: agents match on it. Never rename, never reuse. */
 export const CODES = {
   ARGUMENT_INVALID: {
@@ -63,11 +65,6 @@ export const CODES = {
     retry: false,
     meaning: 'a watch from a revision whose history is gone',
   },
-  COMPOSEFS_FORMAT: {
-    status: 422,
-    retry: false,
-    meaning: 'a composefs format that Billet does not read',
-  },
   CONFIG_INVALID: {
     status: 500,
     retry: false,
@@ -89,11 +86,6 @@ export const CODES = {
     retry: true,
     meaning: 'the coordinator answers with an older desired state than the node has',
   },
-  DIGEST_MISMATCH: {
-    status: 422,
-    retry: false,
-    meaning: 'content that is not what its digest says',
-  },
   DOCUMENT_INVALID: { status: 400, retry: false, meaning: 'a document that cannot be read' },
   DRAIN_REQUIRED: {
     status: 409,
@@ -113,55 +105,16 @@ export const CODES = {
   },
   INTERNAL: { status: 500, retry: true, meaning: 'a defect in Billet' },
   IN_USE: { status: 409, retry: false, meaning: 'a record that others still name' },
-  JOURNAL_CORRUPT: {
-    status: 500,
-    retry: false,
-    meaning: 'the agent journal holds what no agent wrote',
-  },
-  KERNEL_MISMATCH: {
-    status: 422,
-    retry: false,
-    meaning: 'no /lib/modules for the kernel of the boot image',
-  },
-  LAYER_TOO_LARGE: {
-    status: 422,
-    retry: false,
-    meaning: 'a layer that unpacks to more than was signed, or than is allowed',
-  },
   LEASE_LOST: { status: 409, retry: false, meaning: 'the lease has run out or was taken over' },
   LINK_DOWN: { status: 503, retry: true, meaning: 'the coordinator does not answer' },
-  MERGE_CONFLICT: {
-    status: 422,
-    retry: false,
-    meaning: 'two modules ship different files at one path',
-  },
   METHOD_NOT_ALLOWED: { status: 405, retry: false, meaning: 'a path that has other methods' },
   METADATA_FAILED: { status: 502, retry: true, meaning: 'a cloud metadata service that fails' },
-  MODULE_INVALID: { status: 422, retry: false, meaning: 'an image without valid module labels' },
-  MOUNT_FAILED: { status: 500, retry: true, meaning: 'the kernel refused a mount' },
   NETBOOT_IMAGE_MISSING: {
     status: 409,
     retry: false,
     meaning: 'no published boot image for the machine to boot',
   },
   NOT_FOUND: { status: 404, retry: false, meaning: 'no such record' },
-  OCI_INVALID: {
-    status: 422,
-    retry: false,
-    meaning: 'a manifest, index or config that is not OCI',
-  },
-  PASSPHRASE_WRONG: {
-    status: 403,
-    retry: false,
-    meaning: 'a backup that this passphrase does not open',
-  },
-  PATH_ESCAPE: { status: 422, retry: false, meaning: 'a path that leaves its root' },
-  POLICY_INVALID: {
-    status: 422,
-    retry: false,
-    meaning: 'a trust policy that is empty or cannot be understood',
-  },
-  PROBE_FAILED: { status: 500, retry: true, meaning: 'a probe of a module does not pass' },
   PROVIDER_DISABLED: { status: 409, retry: false, meaning: 'a provider that is switched off here' },
   PROVIDER_FAILED: {
     status: 502,
@@ -175,26 +128,10 @@ export const CODES = {
     retry: false,
     meaning: 'a named record that is missing or unfit',
   },
-  REGISTRY_DENIED: { status: 403, retry: false, meaning: 'the registry refuses these credentials' },
-  REGISTRY_FAILED: {
-    status: 502,
-    retry: true,
-    meaning: 'the registry does not answer as the specification says',
-  },
   RESTORE_UNFINISHED: {
     status: 500,
     retry: false,
     meaning: 'a restore into an empty state directory was cut short',
-  },
-  SIGNATURE_INVALID: {
-    status: 422,
-    retry: false,
-    meaning: 'a signature that does not verify, or is for something else',
-  },
-  SIGNATURE_MISSING: {
-    status: 422,
-    retry: false,
-    meaning: 'no signature by a key that the policy names',
   },
   STATE_CORRUPT: {
     status: 500,
@@ -206,7 +143,6 @@ export const CODES = {
     retry: false,
     meaning: 'a restore into a state directory that is not empty',
   },
-  STORE_CORRUPT: { status: 500, retry: false, meaning: 'a record that no version of Billet wrote' },
   STORE_FAILED: {
     status: 500,
     retry: true,
@@ -228,7 +164,6 @@ export const CODES = {
     retry: false,
     meaning: 'a store or record that a newer Billet wrote',
   },
-  TAR_INVALID: { status: 422, retry: false, meaning: 'a layer that is not a valid tar stream' },
   TASK_FAILED: { status: 500, retry: false, meaning: 'a task ran and did not reach its end' },
   TASK_KIND_UNKNOWN: {
     status: 422,
@@ -242,24 +177,10 @@ export const CODES = {
   TOO_MANY_REQUESTS: { status: 429, retry: true, meaning: 'over the rate limit of the route' },
   UNAUTHENTICATED: { status: 401, retry: false, meaning: 'no credential was given' },
   UNAVAILABLE: { status: 503, retry: true, meaning: 'the coordinator is starting or stopping' },
-  UNIT_FAILED: {
-    status: 500,
-    retry: true,
-    meaning: 'a systemd unit did not reach the wanted state',
-  },
   UNSUPPORTED: {
     status: 501,
     retry: false,
     meaning: 'this kernel or machine cannot do what was asked',
   },
-  VERITY_FAILED: {
-    status: 500,
-    retry: false,
-    meaning: 'fs-verity refused or measured another digest',
-  },
-  VERSION_REFUSED: {
-    status: 422,
-    retry: false,
-    meaning: 'a module older than the floor of the policy',
-  },
+  ...MODULE_CODES,
 } as const satisfies Record<string, { status: number; retry: boolean; meaning: string }>;

@@ -8,6 +8,7 @@ export const MARKERS = {
   'network-up': 'an interface has an address',
   identity: 'the machine knows which instance it is',
   claim: 'nobody knows this machine: an operator has to approve the code; again with each new code',
+  clock: 'the clock of the machine was behind, and has been set forward',
   enrolled: 'the coordinator has issued a certificate',
   desired: 'the desired state is here',
   'store-ready': 'the object store is mounted',

@@ -10,15 +10,23 @@ import { linuxHost } from '../drivers/host.ts';
 import { loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts } from '../drivers/mounts.ts';
 import { networkUp } from '../drivers/network.ts';
+import { kernelBuiltAt, setWallClock } from '../drivers/wall-clock.ts';
 import { RUN_DIR, runPaths } from '../handover.ts';
 import type { ShownClaim } from '../identity/claim.ts';
 import { discoverIdentity } from '../identity/discover.ts';
-import { ensureEnrolled, keptIdentity, recallInstance } from '../identity/ensure-enrolled.ts';
+import {
+  ensureEnrolled,
+  keptCredentials,
+  keptIdentity,
+  recallInstance,
+} from '../identity/ensure-enrolled.ts';
 import { type MetadataUrls, standardStrategies } from '../identity/strategies.ts';
+import { coordinatorTime } from '../link/coordinator-time.ts';
 import { fetchDesired } from '../link/desired.ts';
 import { moduleSource } from '../link/module-source.ts';
 import { openSession } from '../link/session.ts';
 import { openStore } from '../store/open-store.ts';
+import { bootClock } from './boot-clock.ts';
 import { bootLog } from './boot-log.ts';
 import { openDataDisk } from './data-disk.ts';
 import type { BootPorts } from './ports.ts';
@@ -46,6 +54,14 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
   const log = bootLog({ say: bootConsole(), uptimeSeconds, path: paths.markers });
   const onClaim = ({ code, key, expiresAt }: ShownClaim) =>
     log.marker('claim', { code, key, expires: expiresAt });
+  const setClock = bootClock({
+    clock,
+    log,
+    setClock: (unixMs, signal) => setWallClock(hostExec, unixMs, signal),
+    builtAt: () => kernelBuiltAt(),
+    kept: () => keptCredentials(paths.state),
+    ask: coordinatorTime,
+  });
   return {
     clock,
     random,
@@ -64,8 +80,10 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
       discoverIdentity(standardStrategies({ urls: options.metadata, network }), signal),
     recallInstance: (source) => recallInstance(source, paths.state),
     keptIdentity: () => keptIdentity(paths.state),
-    ensureEnrolled: (identity, facts, signal) =>
-      ensureEnrolled({ identity, facts, dir: paths.state, clock, onClaim }, signal),
+    async ensureEnrolled(identity, facts, signal) {
+      await setClock(identity, signal);
+      return await ensureEnrolled({ identity, facts, dir: paths.state, clock, onClaim }, signal);
+    },
     openUplink: ({ credentials, key }) => {
       const { identity, ca, certificate } = credentials;
       const client = { certificate, key: key.pem };

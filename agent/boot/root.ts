@@ -1,13 +1,14 @@
 // Makes the mounted system image into a root to run from: writable /etc, /root and /var in memory,
 // the settings in them, and the directories that outlive boots. /usr has no writable layer.
 
-import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesOfText, lookup, type Tree } from '#shared/artifact/composefs/tree.ts';
 import { BilletError } from '#shared/errors.ts';
 import { execOrThrow } from '../drivers/exec.ts';
-import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
+import { makeDirectory, syncDirectory, writeFileAtomic } from '../drivers/files.ts';
 import type { MountFlag } from '../drivers/mounts.ts';
+import { syncFilesystem } from '../drivers/sync.ts';
 import type { SettingsFile } from '../reconcile/settings-files.ts';
 import type { BootPorts } from './ports.ts';
 
@@ -112,23 +113,29 @@ async function put(sysroot: string, file: SettingsFile): Promise<void> {
   }
 }
 
-/** Starts as what the image ships there; from then on it is the node's. */
+/**
+ * Starts as what the image ships there; from then on it is the node's. The copy gets its name once it is
+ * whole and on the disk, so that a directory of that name is data, and is never touched again.
+ */
 async function bindPersistent(
   { mounts, exec, paths, sysroot }: RootPorts,
   path: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const data = join(paths.var, path.slice('/var/'.length));
+  // One name each: a path below another one that is kept as well is data of its own.
+  const name = encodeURIComponent(path.slice('/var/'.length));
+  const data = join(paths.var, name);
   const target = join(sysroot, path);
   await mkdir(target, { recursive: true });
-  const begun = join(paths.state, 'begun', encodeURIComponent(path));
-  if ((await readFileOrNull(begun)) === null) {
+  if (!(await exists(data))) {
     // A crash in the middle of the first copy starts it again.
-    await rm(data, { recursive: true, force: true });
-    await mkdir(data, { recursive: true });
-    await copyTree(exec, target, data, signal);
-    await mkdir(dirname(begun), { recursive: true });
-    await writeFileAtomic(begun, '');
+    const draft = join(paths.var, `.draft-${name}`);
+    await rm(draft, { recursive: true, force: true });
+    await makeDirectory(draft, 0o755);
+    await copyTree(exec, target, draft, signal);
+    syncFilesystem(draft);
+    await rename(draft, data);
+    await syncDirectory(paths.var);
   }
   mounts.bind(data, target, ['nosuid', 'nodev']);
 }
@@ -140,4 +147,14 @@ async function writeSettings(
   await mkdir(paths.settings, { recursive: true, mode: 0o755 });
   for (const [name, values] of settings)
     await writeFileAtomic(join(paths.settings, `${name}.json`), `${JSON.stringify(values)}\n`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }

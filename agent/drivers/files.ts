@@ -1,7 +1,7 @@
 // Small files that survive a crash whole: the old content or the new, never a part of either.
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 export interface WriteOptions {
@@ -59,6 +59,12 @@ async function namesOrNone(dir: string): Promise<string[]> {
     if (ABSENT.has((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
   }
+}
+
+/** Makes a directory with those above it, durably: what is in it is lost if its own name is. */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode });
+  if (first !== undefined) await syncDirectory(dirname(first));
 }
 
 /** Removes a file durably. One that is not there is fine. */

@@ -86,7 +86,8 @@ export async function keptIdentity(dir: string): Promise<Identity | null> {
   return (await keptCredentials(dir))?.identity ?? null;
 }
 
-async function keptCredentials(dir: string): Promise<Credentials | null> {
+/** What an earlier enrollment left; null without one whose key survives. */
+export async function keptCredentials(dir: string): Promise<Credentials | null> {
   const key = await loadKey(dir);
   return key === null ? null : await loadCredentials(dir, key);
 }

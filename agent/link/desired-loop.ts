@@ -16,7 +16,8 @@ export interface DesiredLoopDeps {
   readonly instance: InstanceId;
   readonly file: DesiredFile;
   readonly onChange: (document: DesiredDocument) => void;
-  readonly onError: (error: unknown) => void;
+  /** What an attempt came to; null when it worked. */
+  readonly onState: (error: unknown) => void;
 }
 
 export interface DesiredLoop {
@@ -62,11 +63,12 @@ export async function desiredLoop(deps: DesiredLoopDeps): Promise<DesiredLoop> {
       for (let attempt = 0; ; )
         try {
           await ask(signal);
+          deps.onState(null);
           attempt = 0;
           await wait.sleep(INTERVAL_MS, signal);
         } catch (error) {
           signal.throwIfAborted();
-          deps.onError(error);
+          deps.onState(error);
           const waitMs = Math.max(backoffMs(attempt++, deps.random(), RETRY), retryAfterMs(error));
           await deps.clock.sleep(waitMs, signal);
         }

@@ -53,15 +53,16 @@ export interface DaemonLink {
   goodbye(signal: AbortSignal): Promise<void>;
 }
 
+/** What there may be a problem with, each until it works again. */
+type Source = 'heartbeat' | 'desired' | 'renewal' | 'channel';
+
 export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
   const { clock, random, log, stateDir } = deps;
   const { key } = deps.enrolled;
   let { credentials } = deps.enrolled;
   let session = sessionOf();
   let lastReplyAt: number | null = null;
-  let problem: string | null = null;
-  /** Not a problem of the link while requests are answered. */
-  let channelProblem: string | null = null;
+  const problems = new Map<Source, string>();
 
   function sessionOf(): Session {
     const { identity, ca, certificate } = credentials;
@@ -72,14 +73,21 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     });
   }
 
-  const say = (error: unknown): void => {
+  const say = (source: Source, error: unknown): void => {
+    if (error === null) {
+      problems.delete(source);
+      return;
+    }
     // The coordinator's clock decides: this machine's may be behind.
     if (error instanceof BilletError && error.code === 'CERTIFICATE_EXPIRED')
       renewing.demand(EXPIRED_SPREAD_MS);
     const text = error instanceof Error ? error.message : String(error);
     // Once for each new reason: an outage of a day is not a journal full of it.
-    if (text !== problem) log.fail(error);
-    problem = text;
+    const known = [...problems.values()].includes(text);
+    problems.set(source, text);
+    // Without a channel heartbeats go over HTTP: it is no failure.
+    if (!known && source === 'channel') log.info(text);
+    else if (!known) log.fail(error);
   };
 
   const socket = channel({
@@ -89,9 +97,7 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     onNudge: (what) => (what === 'desired' ? desired.wake() : deps.onTasks()),
     onState: (reason) => {
       if (reason === null) log.info('the channel is open');
-      else if (reason !== channelProblem)
-        log.info(`the channel: ${reason}; heartbeats go over HTTP`);
-      channelProblem = reason;
+      say('channel', reason && new Error(`the channel: ${reason}; heartbeats go over HTTP`));
     },
   });
 
@@ -103,7 +109,7 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     instance: credentials.identity.instance,
     file,
     onChange: deps.onDesired,
-    onError: say,
+    onState: (error) => say('desired', error),
   });
 
   const beat = pulse({
@@ -111,12 +117,12 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     random,
     build: deps.buildHeartbeat,
     send: socket.heartbeat,
-    onError: say,
+    onError: (error) => say('heartbeat', error),
     onReply(reply) {
       // Back, or here for the first time: reports may wait.
-      if (problem !== null || lastReplyAt === null) deps.onTasks();
+      if (problems.has('heartbeat') || lastReplyAt === null) deps.onTasks();
       lastReplyAt = clock.now();
-      problem = null;
+      say('heartbeat', null);
       desired.compare(reply.desired);
       if (isOutdated(credentials, reply.trusted)) renewing.demand(ROTATED_SPREAD_MS);
       deps.onReply(reply);
@@ -131,6 +137,7 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     session = sessionOf();
     socket.reconnect();
     await old.close();
+    say('renewal', null);
     log.info('the certificate was renewed');
     return credentials;
   }
@@ -140,7 +147,7 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     random,
     current: () => credentials,
     renew: renewCertificate,
-    onFailure: (error) => say(error),
+    onFailure: (error) => say('renewal', error),
   });
 
   return {
@@ -150,7 +157,7 @@ export async function openLink(deps: LinkDeps): Promise<DaemonLink> {
     state: () => ({
       connected: socket.connected,
       lastReplyAt: lastReplyAt === null ? null : new Date(lastReplyAt).toISOString(),
-      problem: problem ?? channelProblem,
+      problem: [...problems.values()][0] ?? null,
       certificateNotAfter: notAfterOf(credentials.certificate),
     }),
     pulse: beat.wake,

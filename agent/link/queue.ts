@@ -1,14 +1,14 @@
 // Task reports that the coordinator has not acknowledged yet: one file each, durable before the
 // first attempt. Sending again is safe, as the coordinator takes a repeated report as one.
 
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { TaskId } from '#shared/schema/ids.ts';
 import { TaskOutcome } from '#shared/schema/task.ts';
 import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
-import { removeDrafts } from '../drivers/files.ts';
+import { makeDirectory, removeDrafts } from '../drivers/files.ts';
 import { namesIn } from '../identity/source-file.ts';
 
 export const TaskReport = z.object({
@@ -61,7 +61,7 @@ export function reportQueue(dir: string): ReportQueue {
     damage,
 
     async add(report) {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
+      await makeDirectory(dir, 0o700);
       await removeDrafts(dir);
       await writeChecked(pathOf(report), report);
     },

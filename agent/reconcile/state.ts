@@ -1,7 +1,6 @@
 // What the agent remembers: across boots in the boot record (good, rejected, floors), within one boot
 // in /run (passed), within one life in memory (staged, settings). Decides nothing.
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
@@ -9,7 +8,7 @@ import type { BilletError } from '#shared/errors.ts';
 import { Envelope } from '#shared/schema/desired.ts';
 import { type BootRecord, loadBootRecord, saveBootRecord } from '../boot/boot-record.ts';
 import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
-import { removeDrafts } from '../drivers/files.ts';
+import { makeDirectory, removeDrafts } from '../drivers/files.ts';
 
 const Kept = z.object({ generation: z.int().positive(), envelope: Envelope });
 export type Kept = z.infer<typeof Kept>;
@@ -69,7 +68,7 @@ export interface StateDirs {
 export async function openState({ stateDir, runDir }: StateDirs): Promise<StateFiles> {
   const runPath = join(runDir, 'reconcile.json');
   for (const dir of [stateDir, runDir]) {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeDirectory(dir, 0o700);
     await removeDrafts(dir);
   }
   const loaded = await loadBootRecord(stateDir);

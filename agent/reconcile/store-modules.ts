@@ -7,11 +7,13 @@ import { BilletError } from '#shared/errors.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
 import type { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
-import type { Store, StoredModule, Trust } from '../store/store.ts';
+import type { HeldModule, Store, StoredModule, Trust } from '../store/store.ts';
 import type { Modules } from './ports.ts';
 
 export interface StoreModulesDeps {
   readonly store: Store;
+  /** Manifests of the system that runs. */
+  readonly booted: ReadonlySet<Digest>;
   readonly policy: TrustPolicy;
   /** The highest sequence of each module that turned good. */
   readonly floors: () => Readonly<Record<string, number>>;
@@ -36,6 +38,8 @@ interface Known {
 export function storeModules(deps: StoreModulesDeps): StoreModules {
   const { store } = deps;
   const verified = new Map<Digest, Known>();
+  /** Something of these was missing when it was needed: they are looked at again, running or not. */
+  const doubted = new Set<Digest>();
   let full = false;
   const mountConditions = new Map<string, readonly Condition[]>();
 
@@ -45,7 +49,7 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
     exempt: deps.exempt(),
   });
 
-  function remember({ ref, label, image, findings }: StoredModule): Known {
+  function remember({ ref, label, image, findings }: HeldModule): Known {
     const known: Known = {
       label,
       image,
@@ -62,12 +66,19 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
   async function known(module: ModuleRef): Promise<Known | null> {
     const found = verified.get(module.manifest);
     if (found !== undefined) return found;
-    const stored = await store.loadModule(module, trust(module));
-    return stored === null ? null : remember(stored);
+    const running = deps.booted.has(module.manifest) && !doubted.has(module.manifest);
+    const held = await store.holdsModule(module, trust(module), { running });
+    return held === null ? null : remember(held);
+  }
+
+  function doubt({ manifest }: ModuleRef): void {
+    verified.delete(manifest);
+    doubted.add(manifest);
   }
 
   function present<T>(found: T | null, module: ModuleRef): T {
     if (found !== null) return found;
+    doubt(module);
     throw new BilletError('NOT_FOUND', `module ${module.name} is not in the store any more`, {
       hint: 'the next pass of the agent pulls it again',
       details: { manifest: module.manifest },
@@ -96,6 +107,7 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
         });
         full = false;
         remember(stored);
+        doubted.delete(module.manifest);
       } catch (error) {
         full = error instanceof BilletError && error.code === 'STORE_FULL';
         throw error;
@@ -108,8 +120,13 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
 
     async mount(module, target) {
       const { image } = present(await known(module), module);
-      const mounted = await store.mountImage(image, target);
-      mountConditions.set(target, mounted.conditions);
+      try {
+        const mounted = await store.mountImage(image, target);
+        mountConditions.set(target, mounted.conditions);
+      } catch (error) {
+        if (isDamage(error)) doubt(module);
+        throw error;
+      }
     },
 
     async compose({ modules, kernelRelease }) {
@@ -133,3 +150,6 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
     ],
   };
 }
+
+const isDamage = (error: unknown): boolean =>
+  error instanceof BilletError && (error.code === 'NOT_FOUND' || error.code === 'DIGEST_MISMATCH');

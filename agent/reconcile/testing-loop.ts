@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
+import type { Units } from '../drivers/units.ts';
 import { openJournal } from './journal.ts';
 import { type LoopStatus, type ReconcileLoop, reconcileLoop } from './loop.ts';
 import { services } from './services.ts';
@@ -27,6 +28,8 @@ export const testClock: Clock = {
 };
 
 export interface TestAgent {
+  /** What its services stand on; tests may put others in their place. */
+  readonly services: { readonly units: Units };
   readonly loop: ReconcileLoop;
   readonly node: TestNode;
   readonly state: StateFiles;
@@ -67,7 +70,9 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
     throw new BilletError('PROBE_FAILED', `${name} does not answer`, { hint: '' });
   };
   const done: string[] = [];
+  const ground = { ...node, runDir, probe };
   const agent: Omit<TestAgent, 'loop'> = {
+    services: ground,
     node,
     state,
     desired: options.desired,
@@ -82,7 +87,7 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
     clock: testClock,
     instance: INSTANCE,
     ports: node,
-    services: services({ ...node, runDir, probe }),
+    services: services(ground),
     state,
     journal,
     booted: options.booted ?? null,

@@ -2,7 +2,6 @@
 // between leaves garbage and never a module without its files.
 
 import { readdir, rm, stat } from 'node:fs/promises';
-import { objectsOf } from '#shared/artifact/composefs/tree.ts';
 import { type Digest, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { syncDirectory } from '../drivers/files.ts';
@@ -11,11 +10,13 @@ import type { Images } from './images.ts';
 import { OBJECT_PREFIXES, type StorePaths } from './layout.ts';
 import type { ModuleFiles } from './module-file.ts';
 import type { Collected } from './store.ts';
+import type { ObjectThreads } from './threads.ts';
 
 export interface CollectDeps {
   readonly paths: StorePaths;
   readonly modules: ModuleFiles;
   readonly images: Images;
+  readonly threads: ObjectThreads;
 }
 
 /**
@@ -23,7 +24,7 @@ export interface CollectDeps {
  * what it refers to. Nothing may be written to the store meanwhile.
  */
 export async function collect(
-  { paths, modules, images }: CollectDeps,
+  { paths, modules, images, threads }: CollectDeps,
   roots: Roots,
 ): Promise<Collected> {
   const held = new Map<Digest, Digest>();
@@ -36,7 +37,7 @@ export async function collect(
   const gone = unreferenced({ modules: held, images: present }, roots);
 
   const kept = present.filter((image) => !gone.images.includes(image));
-  const references = await Promise.all(kept.map((image) => referencesOf(image, images)));
+  const references = await Promise.all(kept.map((image) => referencesOf(image, threads)));
   const objects = unreferencedObjects(await listObjects(paths), references);
 
   for (const manifest of gone.modules) await modules.remove(manifest);
@@ -56,9 +57,9 @@ export async function collect(
   };
 }
 
-async function referencesOf(image: Digest, images: Images): Promise<ReadonlySet<string>> {
-  const tree = await images.read(image);
-  if (tree !== null) return new Set(objectsOf(tree).keys());
+async function referencesOf(image: Digest, threads: ObjectThreads): Promise<ReadonlySet<string>> {
+  const objects = await threads.ask(0, { kind: 'references', image: hexOf(image) });
+  if (objects !== null) return new Set(objects);
   throw new BilletError('STORE_CORRUPT', `the image ${image} in the store cannot be read`, {
     hint: 'reboot the node: damaged modules are pulled again, and images composed again',
     details: { image },

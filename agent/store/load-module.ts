@@ -5,14 +5,14 @@ import { composeImage } from '#shared/artifact/composefs/image.ts';
 import { objectsOf, type Tree } from '#shared/artifact/composefs/tree.ts';
 import type { ArtifactSource, ManifestContent } from '#shared/artifact/oci/source.ts';
 import { type Verified, verifyManifest } from '#shared/artifact/signature/verify.ts';
-import type { Digest } from '#shared/digest.ts';
+import { type Digest, hexOf } from '#shared/digest.ts';
 import { BilletError, type Code } from '#shared/errors.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import type { Images } from './images.ts';
 import type { ModuleFiles } from './module-file.ts';
 import { pullTree } from './pull.ts';
 import { recordedSource, recordingSource } from './recorded-source.ts';
-import type { EnsureOptions, StoredModule, Trust } from './store.ts';
+import type { EnsureOptions, HeldModule, StoredModule, Trust } from './store.ts';
 import type { ObjectThreads } from './threads.ts';
 
 export interface LoadDeps {
@@ -29,6 +29,32 @@ export async function loadModule(
   ref: ModuleRef,
   trust: Trust,
 ): Promise<StoredModule | null> {
+  const verified = await verifiedAgain(deps, ref, trust);
+  if (verified === null) return null;
+  const tree = await wholeTree(deps, verified.image);
+  return tree === null ? null : storedModule(ref, verified, tree, 0);
+}
+
+/** See Store.holdsModule. */
+export async function holdsModule(
+  deps: LoadDeps,
+  ref: ModuleRef,
+  trust: Trust,
+  { running }: { readonly running: boolean },
+): Promise<HeldModule | null> {
+  const verified = await verifiedAgain(deps, ref, trust);
+  if (verified === null) return null;
+  const image = hexOf(verified.image);
+  const here = running || (await deps.threads.ask(0, { kind: 'check-image', image }));
+  return here ? { ref, ...verified } : null;
+}
+
+/** From what is stored beside the module; null when that does not satisfy the policy any more. */
+async function verifiedAgain(
+  deps: LoadDeps,
+  ref: ModuleRef,
+  trust: Trust,
+): Promise<Verified | null> {
   const file = await deps.modules.load(ref.manifest);
   if (file === null) return null;
   const content = {
@@ -37,10 +63,7 @@ export async function loadModule(
     mediaType: file.mediaType,
   };
   const source = recordedSource('the store', file.recording);
-  const verified = await orNull(STALE, () => verify(source, content, ref, trust));
-  if (verified === null) return null;
-  const tree = await wholeTree(deps, verified.image);
-  return tree === null ? null : storedModule(ref, verified, tree, 0);
+  return await orNull(STALE, () => verify(source, content, ref, trust));
 }
 
 /** See Store.ensureModule. */

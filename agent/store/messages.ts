@@ -24,7 +24,11 @@ export type Request =
   /** Close and forget what is open for an ingest. */
   | { readonly kind: 'drop'; readonly ingest: string }
   /** Which of these objects (64 hex digits) are missing, or are not what their names say? */
-  | { readonly kind: 'check'; readonly objects: readonly string[] };
+  | { readonly kind: 'check'; readonly objects: readonly string[] }
+  /** Is this image (64 hex digits) here whole, with every object that it refers to? */
+  | { readonly kind: 'check-image'; readonly image: string }
+  /** Which objects does this image refer to? Null when it is not here or not what its name says. */
+  | { readonly kind: 'references'; readonly image: string };
 
 export interface Written {
   /** Files that are in the store now, with their fs-verity digests (64 hex digits). */
@@ -35,6 +39,8 @@ export interface Replies {
   readonly write: Written;
   readonly drop: null;
   readonly check: readonly string[];
+  readonly 'check-image': boolean;
+  readonly references: readonly string[] | null;
 }
 
 /** An error across threads: a BilletError's parts, or the text of a defect. */

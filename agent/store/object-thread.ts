@@ -32,6 +32,10 @@ function reply(request: Request, thread: ObjectStoreThread): Replies[Request['ki
       return thread.write(request);
     case 'check':
       return thread.check(request.objects);
+    case 'check-image':
+      return thread.checkImage(request.image);
+    case 'references':
+      return thread.references(request.image);
     case 'drop':
       thread.drop(request.ingest);
       return null;

@@ -8,6 +8,7 @@ import {
   closeSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -16,7 +17,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { readErofs } from '#shared/artifact/composefs/erofs-read.ts';
 import { type FsverityHasher, fsverityHasher } from '#shared/artifact/composefs/fsverity.ts';
+import { objectsOf } from '#shared/artifact/composefs/tree.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Verity } from '../drivers/verity.ts';
 import { diskError } from './disk-error.ts';
@@ -34,6 +37,8 @@ export interface ObjectStoreThread {
   write(request: Extract<Request, { kind: 'write' }>): Written;
   drop(ingest: string): void;
   check(objects: readonly string[]): readonly string[];
+  checkImage(imageHex: string): boolean;
+  references(imageHex: string): readonly string[] | null;
 }
 
 interface OpenFile {
@@ -89,13 +94,26 @@ export function objectStoreThread({ dir, verity }: ObjectWriterDeps): ObjectStor
     rmSync(join(paths.temporary, ingest), { recursive: true, force: true });
   }
 
+  const missing = (objects: readonly string[]): readonly string[] =>
+    objects.filter((hex) => !isWhole(paths.object(hex), hex, verity));
+
+  function references(hex: string): readonly string[] | null {
+    const path = paths.image(hex);
+    if (!isWhole(path, hex, verity)) return null;
+    return [...objectsOf(readErofs(readFileSync(path))).keys()];
+  }
+
+  function checkImage(hex: string): boolean {
+    const objects = references(hex);
+    return objects !== null && missing(objects).length === 0;
+  }
+
   return {
     write: (request) => wrapped('write objects', () => write(request)),
     drop: (ingest) => wrapped('remove what was not finished', () => drop(ingest)),
-    check: (objects) =>
-      wrapped('read objects', () =>
-        objects.filter((hex) => !isWhole(paths.object(hex), hex, verity)),
-      ),
+    check: (objects) => wrapped('read objects', () => missing(objects)),
+    checkImage: (hex) => wrapped('read an image', () => checkImage(hex)),
+    references: (hex) => wrapped('read an image', () => references(hex)),
   };
 }
 

@@ -144,8 +144,13 @@ test('a damaged or missing object, or image, is fetched again', async (t) => {
     await rm(victim);
     await writeFile(victim, 'not what it was');
     assert.equal(await store.loadModule(ref, request), null);
+    assert.equal(await store.holdsModule(ref, request, { running: false }), null);
+    // The kernel has the module of a running system mounted, and checks what is read.
+    assert.ok(await store.holdsModule(ref, request, { running: true }));
     await store.ensureModule(ref, request);
     assert.deepEqual(await readFile(victim), right);
+    const held = await store.holdsModule(ref, request, { running: false });
+    assert.equal(held?.image, ref.image);
   }
 });
 

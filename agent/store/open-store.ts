@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { composeImage } from '#shared/artifact/composefs/image.ts';
 import { mergeModules } from '#shared/artifact/composefs/merge.ts';
 import { BilletError } from '#shared/errors.ts';
+import { removeDrafts } from '../drivers/files.ts';
 import { openLibc } from '../drivers/libc.ts';
 import { type AttachLoop, loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts, type Mounts } from '../drivers/mounts.ts';
@@ -18,14 +19,14 @@ import type { Roots } from './gc.ts';
 import { imageFiles } from './images.ts';
 import { assertKernelModules } from './kernel-modules.ts';
 import { OBJECT_PREFIXES, type StorePaths, storePaths } from './layout.ts';
-import { ensureModule, loadModule } from './load-module.ts';
+import { ensureModule, holdsModule, loadModule } from './load-module.ts';
 import { moduleFiles } from './module-file.ts';
 import { mountComposefs } from './mount-image.ts';
 import { pullWithRoom } from './pull-with-room.ts';
 import { roomIn } from './room.ts';
 import { sharedOrAlone } from './shared-or-alone.ts';
 import type { Store, SystemImage } from './store.ts';
-import { startThreads } from './threads.ts';
+import { objectThreads } from './threads.ts';
 
 export interface StoreOptions {
   /** Made if it is not there. One process at a time. */
@@ -45,7 +46,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const paths = storePaths(dir);
   await prepare(paths);
   const verity = probeVerity(paths, fileVerity(libc));
-  const threads = startThreads({ dir, verity: verity !== null }, options.threads ?? THREADS);
+  const threads = objectThreads({ dir, verity: verity !== null }, options.threads ?? THREADS);
   const images = imageFiles(paths, verity);
   const modules = moduleFiles(paths);
   const lock = sharedOrAlone();
@@ -66,7 +67,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 
   const deps = { threads, images, modules, flush };
-  const collected = (roots: Roots) => collect({ paths, modules, images }, roots);
+  const collected = (roots: Roots) => collect({ paths, modules, images, threads }, roots);
   const withRoom = pullWithRoom({
     lock,
     room: () => roomIn(dir),
@@ -84,6 +85,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         pull: () => ensureModule(deps, ref, request),
       }),
     loadModule: (ref, trust) => lock.shared(() => loadModule(deps, ref, trust)),
+    holdsModule: (ref, trust, options) => lock.shared(() => holdsModule(deps, ref, trust, options)),
     composeSystem: (merged, kernelRelease) =>
       lock.shared(async (): Promise<SystemImage> => {
         const tree = mergeModules(
@@ -125,6 +127,7 @@ async function prepare(paths: StorePaths): Promise<void> {
     await Promise.all(
       OBJECT_PREFIXES.map((prefix) => mkdir(join(paths.objects, prefix), { recursive: true })),
     );
+    await removeDrafts(paths.modules);
     for (const name of await readdir(paths.temporary))
       await rm(join(paths.temporary, name), { recursive: true, force: true });
   } catch (error) {

@@ -40,6 +40,7 @@ export function startIngest(threads: ObjectThreads, name: string): Ingest {
   let flushing = false;
   let files = 0;
   let objects = 0;
+  const held = threads.hold();
 
   const leastBusy = (): number => inFlight.indexOf(Math.min(...inFlight));
 
@@ -178,7 +179,11 @@ export function startIngest(threads: ObjectThreads, name: string): Ingest {
       const drops = inFlight.map((_, thread) =>
         threads.ask(thread, { kind: 'drop', ingest: `${name}-${thread}` }),
       );
-      await Promise.all(drops);
+      try {
+        await Promise.all(drops);
+      } finally {
+        held.release();
+      }
     },
   };
 }

@@ -43,6 +43,9 @@ export interface StoredModule {
   readonly pulledBytes: number;
 }
 
+/** A module whose signature was checked: what is known of it without its tree. */
+export type HeldModule = Pick<StoredModule, 'ref' | 'label' | 'image' | 'findings'>;
+
 export interface SystemImage {
   readonly digest: Digest;
   readonly tree: Tree;
@@ -83,6 +86,15 @@ export interface Store {
    * satisfy the policy any more.
    */
   loadModule(ref: ModuleRef, trust: Trust): Promise<StoredModule | null>;
+  /**
+   * The same, without the tree in this thread's memory. Image and objects are looked at unless
+   * `running`: the kernel has them mounted, and checks each read.
+   */
+  holdsModule(
+    ref: ModuleRef,
+    trust: Trust,
+    options: { readonly running: boolean },
+  ): Promise<HeldModule | null>;
   /**
    * Merges system modules (rule merge/1), writes and seals the image. Throws MERGE_CONFLICT, and
    * KERNEL_MISMATCH unless the tree has the modules of `kernelRelease` (null: not asked).

@@ -10,6 +10,8 @@ export interface ObjectThreads {
   readonly count: number;
   /** Requests to one thread are served in order. Throws what the thread threw. */
   ask<R extends Request>(thread: number, request: R): Promise<Replies[R['kind']]>;
+  /** Until `release`, threads keep what requests have left open in them. */
+  hold(): { release(): void };
   close(): Promise<void>;
 }
 
@@ -24,20 +26,60 @@ const ENTRY = new URL(
   import.meta.url,
 );
 
-export function startThreads(data: ObjectThreadData, count: number): ObjectThreads {
-  const threads = Array.from({ length: count }, () => startThread(data));
+/** A thread without work costs some 10 MB of memory, and a new one a few milliseconds. */
+const IDLE_MS = 5_000;
+
+/** Threads start when they are first asked, and end when nothing is asked for a while. */
+export function objectThreads(data: ObjectThreadData, count: number): ObjectThreads {
+  const threads = new Map<number, ObjectThread>();
+  let holders = 0;
+  let asked = 0;
+  let idle: NodeJS.Timeout | null = null;
+
+  async function end(): Promise<void> {
+    const ending = [...threads.values()];
+    threads.clear();
+    await Promise.all(ending.map((thread) => thread.close()));
+  }
+
+  function settle(): void {
+    if (idle !== null) clearTimeout(idle);
+    idle = holders + asked > 0 ? null : setTimeout(() => void end(), IDLE_MS).unref();
+  }
+
   return {
     count,
-    ask: (thread, request) => {
-      const chosen = threads[thread];
-      if (chosen === undefined) throw new RangeError(`no thread ${thread}`);
-      return chosen.ask(request);
+    async ask(index, request) {
+      if (!(index < count)) throw new RangeError(`no thread ${index}`);
+      const thread = threads.get(index) ?? startThread(data);
+      threads.set(index, thread);
+      asked += 1;
+      settle();
+      try {
+        return await thread.ask(request);
+      } finally {
+        asked -= 1;
+        settle();
+      }
     },
-    close: async () => {
-      await Promise.all(threads.map((thread) => thread.close()));
+    hold() {
+      holders += 1;
+      settle();
+      return {
+        release() {
+          holders -= 1;
+          settle();
+        },
+      };
+    },
+    async close() {
+      if (idle !== null) clearTimeout(idle);
+      await end();
     },
   };
 }
+
+type ObjectThread = ReturnType<typeof startThread>;
 
 function startThread(data: ObjectThreadData) {
   const worker = new Worker(ENTRY, {

@@ -1,16 +1,17 @@
 // From the bytes of a layer to objects in a store: reading the tar, hashing, writing, naming. The
 // layer is that of the base module, uncompressed and in memory.
 
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readLayer } from '#shared/artifact/composefs/layer.ts';
 import { digestSink } from '#shared/artifact/composefs/object-sink.ts';
 import { openStore } from '../../agent/store/open-store.ts';
 import { type Ingest, startIngest } from '../../agent/store/slab-sink.ts';
-import { startThreads } from '../../agent/store/threads.ts';
+import { objectThreads } from '../../agent/store/threads.ts';
 import { run } from '../../setup/build/drivers/run.ts';
-import type { Bench, BenchContext } from '../bench.ts';
+import type { Bench, BenchContext, Figure } from '../bench.ts';
 import { alternating, median, megabytesPerSecond } from '../sample.ts';
+import { type FreshDisk, freshDisk } from './fresh-disk.ts';
 
 const ROUNDS = 5;
 const CHUNK_BYTES = 1 << 20;
@@ -23,53 +24,63 @@ export const ingest: Bench = {
   limitMs: 180_000,
   needsArtifacts: true,
   async run(context) {
-    const { clock, signal, dir, artifacts } = context;
-    const tarPath = artifacts().layers.base;
-    const tar = await readFile(tarPath);
-    const content = Buffer.alloc(LARGE_BYTES, 'content of a large file ');
-    let entries = 0;
-    const at = (round: number): string => join(dir, String(round));
-    const after = (round: number) => rm(at(round), { recursive: true, force: true });
-    const readOnly = async (): Promise<void> => {
-      entries = (await readLayer(chunksOf(tar), digestSink())).entries.length;
-    };
-    const storeLayer = (sink: Ingest) => readLayer(chunksOf(tar), sink);
-    const times = await alternating(clock, signal, ROUNDS, [
-      { run: readOnly },
-      { run: (round) => intoStore(at(round), storeLayer), after },
-      { run: (round) => extract(context, tarPath, at(round)), after },
-      { run: (round) => intoStore(at(round), (sink) => largeFiles(content, sink)), after },
-    ]);
-    const rate = (index: number, bytes: number): number =>
-      megabytesPerSecond(bytes, median(times[index] ?? []));
-    const { size } = await stat(tarPath);
-    const layer = `${(size / 1e6).toFixed(0)} MB, ${entries} entries`;
-    return [
-      {
-        name: 'base layer into the store',
-        value: rate(1, size),
-        unit: 'MB/s',
-        target: { at: 'least', value: 300 },
-        yardstick: { name: 'tar -x of the same layer', value: rate(2, size) },
-        note: `${layer}; ${THREADS} threads, fs-verity computed; median of ${ROUNDS}`,
-      },
-      {
-        name: 'large files into the store',
-        value: rate(3, LARGE_FILES * LARGE_BYTES),
-        unit: 'MB/s',
-        target: { at: 'least', value: 300 },
-        note: `${LARGE_FILES} of ${LARGE_BYTES >> 20} MiB`,
-      },
-      {
-        name: 'base layer read, nothing stored',
-        value: rate(0, size),
-        unit: 'MB/s',
-        target: null,
-        note: 'tar and fs-verity in one thread',
-      },
-    ];
+    const { signal, dir } = context;
+    const disk = await freshDisk(dir, signal);
+    try {
+      return await measure(context, disk);
+    } finally {
+      disk.release();
+    }
   },
 };
+
+async function measure(context: BenchContext, disk: FreshDisk): Promise<readonly Figure[]> {
+  const { clock, signal, artifacts } = context;
+  const tarPath = artifacts().layers.base;
+  const tar = await readFile(tarPath);
+  const content = Buffer.alloc(LARGE_BYTES, 'content of a large file ');
+  let entries = 0;
+  const after = disk.settle;
+  const at = (what: string, round: number): string => join(disk.path, `${what}-${round}`);
+  const readOnly = async (): Promise<void> => {
+    entries = (await readLayer(chunksOf(tar), digestSink())).entries.length;
+  };
+  const storeLayer = (sink: Ingest) => readLayer(chunksOf(tar), sink);
+  const times = await alternating(clock, signal, ROUNDS, [
+    { run: readOnly },
+    { run: (round) => intoStore(at('store', round), storeLayer), after },
+    { run: (round) => extract(context, tarPath, at('tar', round)), after },
+    { run: (round) => intoStore(at('large', round), (sink) => largeFiles(content, sink)), after },
+  ]);
+  const rate = (index: number, bytes: number): number =>
+    megabytesPerSecond(bytes, median(times[index] ?? []));
+  const { size } = await stat(tarPath);
+  const layer = `${(size / 1e6).toFixed(0)} MB, ${entries} entries`;
+  return [
+    {
+      name: 'base layer into the store',
+      value: rate(1, size),
+      unit: 'MB/s',
+      target: { at: 'least', value: 300 },
+      yardstick: { name: 'tar -x of the same layer', value: rate(2, size) },
+      note: `${layer}; ${THREADS} threads, fs-verity computed; median of ${ROUNDS}`,
+    },
+    {
+      name: 'large files into the store',
+      value: rate(3, LARGE_FILES * LARGE_BYTES),
+      unit: 'MB/s',
+      target: { at: 'least', value: 300 },
+      note: `${LARGE_FILES} of ${LARGE_BYTES >> 20} MiB`,
+    },
+    {
+      name: 'base layer read, nothing stored',
+      value: rate(0, size),
+      unit: 'MB/s',
+      target: null,
+      note: 'tar and fs-verity in one thread',
+    },
+  ];
+}
 
 async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer, void> {
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);
@@ -78,7 +89,7 @@ async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer, void> {
 /** A round pays for its threads, as a pull does. */
 async function intoStore(dir: string, work: (sink: Ingest) => Promise<unknown>): Promise<void> {
   await (await openStore({ dir })).close();
-  const threads = startThreads({ dir, verity: false }, THREADS);
+  const threads = objectThreads({ dir, verity: false }, THREADS);
   try {
     const sink = startIngest(threads, 'bench');
     try {

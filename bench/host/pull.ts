@@ -2,7 +2,7 @@
 // same image from the same registry. In turn, so that both meet the same machine.
 
 import { once } from 'node:events';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { copyArtifact } from '#shared/artifact/oci/copy.ts';
@@ -17,6 +17,7 @@ import { readModuleRef } from '../../cli/artifact/module-ref.ts';
 import { run } from '../../setup/build/drivers/run.ts';
 import type { Bench, BenchContext } from '../bench.ts';
 import { alternating, median } from '../sample.ts';
+import { freshDisk } from './fresh-disk.ts';
 
 const ROUNDS = 7;
 const TAG = 'stable';
@@ -28,14 +29,23 @@ export const pull: Bench = {
   async run(context) {
     const { clock, signal, dir } = context;
     const server = await startRegistry(join(dir, 'registry'));
+    const disk = await freshDisk(dir, signal);
     try {
       const { ref, policy, layers } = await publish(context, server.origin);
-      const at = (round: number): string => join(dir, String(round));
-      const after = (round: number) => rm(at(round), { recursive: true, force: true });
+      const at = (what: string, round: number): string => join(disk.path, `${what}-${round}`);
       const times = await alternating(clock, signal, ROUNDS, [
-        { run: (round) => pullModule(context, server.origin, ref, policy, at(round)), after },
-        { run: (round) => skopeoCopy(context, server.origin, at(round)), after },
-        { run: (round) => skopeoAndTar(context, server.origin, layers, at(round)), after },
+        {
+          run: (round) => pullModule(context, server.origin, ref, policy, at('store', round)),
+          after: disk.settle,
+        },
+        {
+          run: (round) => skopeoCopy(context, server.origin, at('copy', round)),
+          after: disk.settle,
+        },
+        {
+          run: (round) => skopeoAndTar(context, server.origin, layers, at('tar', round)),
+          after: disk.settle,
+        },
       ]);
       const [ours = 0, skopeo = 0, unpacked = 0] = times.map((list) => median(list) / 1000);
       return [
@@ -62,6 +72,7 @@ export const pull: Bench = {
         },
       ];
     } finally {
+      disk.release();
       await server.stop();
     }
   },

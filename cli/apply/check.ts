@@ -59,7 +59,7 @@ export function findingsOf(
 }
 
 /** `spec.modules[0].name` */
-export const fieldOf = (path: readonly PropertyKey[]): string =>
+const fieldOf = (path: readonly PropertyKey[]): string =>
   path
     .map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
     .join('')

@@ -34,7 +34,7 @@ export async function observe(
 }
 
 /** Null when there is none. */
-export async function find(
+async function find(
   coordinator: Coordinator,
   kind: Kind,
   name: string,

@@ -81,7 +81,7 @@ const inOrder = <T extends Wanted>(records: readonly T[]): T[] =>
   );
 
 /** JSON values, whatever the order of their keys. */
-export function equal(a: unknown, b: unknown): boolean {
+function equal(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) !== Array.isArray(b)) return false;

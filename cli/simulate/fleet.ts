@@ -18,7 +18,7 @@ export interface Member {
 const AT_ONCE = 16;
 const TIMEOUT_MS = 120_000;
 
-export const specOf = (round: number): NodeSpec =>
+const specOf = (round: number): NodeSpec =>
   NodeSpec.parse({ labels: { simulated: 'true' }, settings: { hostname: `round-${round}` } });
 
 /** Made as they are asked for, so that what was made is known when it is cut short. */

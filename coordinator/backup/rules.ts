@@ -12,7 +12,7 @@ export interface Return {
 }
 
 /** An ETag of GET /v1/node/desired, as `desiredEtag` makes it; null for anything else. */
-export function readEtag(tag: string): { history: string; generation: number } | null {
+function readEtag(tag: string): { history: string; generation: number } | null {
   const [, history, generation] = /^"([0-9a-z]{1,64})\.(\d{1,15})\.\d{1,15}"$/.exec(tag) ?? [];
   return history === undefined ? null : { history, generation: Number(generation) };
 }

@@ -14,7 +14,7 @@ import { Digest } from '#shared/digest.ts';
 import type { BackupFile, BackupHeader } from './format.ts';
 
 export const STORE_FILE = 'store.sqlite';
-export const REGISTRY = 'registry';
+const REGISTRY = 'registry';
 /** Small enough to be read at once. */
 const SECRETS = ['admin.json', 'ca', 'ca.previous', 'secrets'] as const;
 /** Where a restore is made ready; settle.ts. */

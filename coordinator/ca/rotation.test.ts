@@ -88,7 +88,7 @@ test('only a node that was seen with its new certificate lets the old CA go', ()
     const fresh = await certify('2b');
     const refused = {
       code: 'CONFLICT',
-      message: /1 instances still depend.*web-1/,
+      message: /1 instance still depends.*web-1/,
       hint: /--force/,
     };
     await assert.rejects(rotation.retire('admin:ann', false), refused);

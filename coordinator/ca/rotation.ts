@@ -142,7 +142,7 @@ function stillNeeded(left: readonly InstanceRecord[]): BilletError {
   const more = left.length > NAMED_MAX ? ` and ${left.length - NAMED_MAX} more` : '';
   return new BilletError(
     'CONFLICT',
-    `${left.length} instances still depend on the CA that is to be retired: ${names.join(', ')}${more}`,
+    `${left.length} instance${left.length === 1 ? '' : 's'} still depend${left.length === 1 ? 's' : ''} on the CA that is to be retired: ${names.join(', ')}${more}`,
     {
       hint: 'switch them on until `billet ca show` lists none; or billet ca retire --force, and give each a token',
       details: { waiting: left.slice(0, NAMED_MAX).map(({ id }) => id), count: left.length },

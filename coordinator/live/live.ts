@@ -19,6 +19,11 @@ export interface Live {
   view(instance: InstanceId): Promise<View>;
   /** Takes a heartbeat in: written when it says something new, remembered when not. */
   heartbeat(instance: InstanceId, heartbeat: Heartbeat): Promise<HeartbeatReply>;
+  /**
+   * The same for a heartbeat that says what `like` said, but for what only moves, without waiting
+   * for anything. Null, and nothing done, unless `like` is the newest and the instance is in memory.
+   */
+  repeated(instance: InstanceId, heartbeat: Heartbeat, like: Heartbeat): HeartbeatReply | null;
   /** The newest heartbeat and the last sign of life, here or at any coordinator. */
   presence(instance: InstanceId): Promise<Presence>;
   /** Resolves at the next change of the instance, or when `signal` aborts. */
@@ -66,6 +71,21 @@ export function live(options: LiveOptions): Live {
     });
   }
 
+  function take(instance: InstanceId, said: Said): number {
+    newest.set(instance, said);
+    const now = records.clock.now();
+    liveness.seen(instance, now);
+    return now;
+  }
+
+  const reply = (view: View, now: number): HeartbeatReply => ({
+    desired: view.desired,
+    tasks: waitingTasks(view, now),
+    confirmed: view.confirmed,
+    intervalSeconds: options.heartbeatSeconds,
+    trusted: [...options.trusted()],
+  });
+
   return {
     view,
 
@@ -77,17 +97,15 @@ export function live(options: LiveOptions): Live {
         // The reply shows what this very heartbeat did, before the watch comes round.
         views.drop(instance);
       }
-      newest.set(instance, { heartbeat, meaning });
-      const now = records.clock.now();
-      liveness.seen(instance, now);
-      const current = await view(instance);
-      return {
-        desired: current.desired,
-        tasks: waitingTasks(current, now),
-        confirmed: current.confirmed,
-        intervalSeconds: options.heartbeatSeconds,
-        trusted: [...options.trusted()],
-      };
+      const now = take(instance, { heartbeat, meaning });
+      return reply(await view(instance), now);
+    },
+
+    repeated(instance, heartbeat, like) {
+      const said = newest.get(instance);
+      const current = views.known(instance);
+      if (said?.heartbeat !== like || current === null || !isLive(current.state)) return null;
+      return reply(current, take(instance, { heartbeat, meaning: said.meaning }));
     },
 
     async presence(instance) {

@@ -1,13 +1,12 @@
 // When each instance was last seen: memory first, written in buckets from time to time. A lost write
 // costs half a minute of precision and nothing else.
 
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { InstanceId } from '#shared/schema/ids.ts';
 import { ABSENT, collection } from '../store/collection.ts';
 import type { Store, Write } from '../store/store.ts';
 
-/** Few enough that a hundred thousand nodes fit three commits, many enough to stay small. */
+/** A power of two. Few enough that a hundred thousand nodes fit three commits, many enough to stay small. */
 const BUCKETS = 256;
 const KEYS_AT_ONCE = 100;
 /** What is older than this is dropped from a bucket when it is written. */
@@ -26,6 +25,16 @@ export interface Liveness {
   flush(now: number): Promise<void>;
 }
 
+/** FNV-1a of 32 bits, folded: any spreading will do, but all coordinators spread alike. */
+function bucketOf(instance: InstanceId): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < instance.length; at += 1)
+    hash = Math.imul(hash ^ instance.charCodeAt(at), 0x01000193);
+  return ((hash >>> 16) ^ hash) & (BUCKETS - 1);
+}
+
+const nameOf = (bucket: number) => bucket.toString(16).padStart(2, '0');
+
 /** Each coordinator has buckets of its own under `name`, so that no two write the same key. */
 export function liveness(store: Store, name: string): Liveness {
   const buckets = collection<Bucket>(store, {
@@ -34,23 +43,23 @@ export function liveness(store: Store, name: string): Liveness {
     id: z.string().regex(/^[0-9a-f]{2}\/[a-z0-9][a-z0-9.-]{0,62}$/),
     version: 1,
   });
-  const fresh = new Map<string, Times>();
-  const bucketOf = (instance: InstanceId) =>
-    ((createHash('sha256').update(instance).digest()[0] ?? 0) % BUCKETS)
-      .toString(16)
-      .padStart(2, '0');
+  const fresh = new Map<number, Times>();
 
-  async function writeOf(bucket: string, times: Times, now: number): Promise<Write> {
-    const id = `${bucket}/${name}`;
+  async function writeOf(bucket: number, times: Times, now: number): Promise<Write> {
+    const id = `${nameOf(bucket)}/${name}`;
     const found = await buckets.get(id);
     const old = Object.entries(found?.record ?? {}).filter(([, at]) => at > now - FORGET_MS);
     const record = Object.fromEntries([...old, ...times]) as Bucket;
     return buckets.put(id, record, found?.revision ?? ABSENT).write;
   }
 
-  function remember(bucket: string, instance: InstanceId, at: number): void {
-    const times = fresh.get(bucket) ?? new Map<InstanceId, number>();
-    fresh.set(bucket, times.set(instance, Math.max(at, times.get(instance) ?? 0)));
+  function remember(bucket: number, instance: InstanceId, at: number): void {
+    let times = fresh.get(bucket);
+    if (times === undefined) {
+      times = new Map();
+      fresh.set(bucket, times);
+    }
+    times.set(instance, Math.max(at, times.get(instance) ?? 0));
   }
 
   return {
@@ -58,7 +67,7 @@ export function liveness(store: Store, name: string): Liveness {
 
     async lastSeen(instance) {
       const bucket = bucketOf(instance);
-      const { items } = await buckets.list({ under: `${bucket}/` });
+      const { items } = await buckets.list({ under: `${nameOf(bucket)}/` });
       const times = items.flatMap(({ record }) => record[instance] ?? []);
       const newest = Math.max(0, fresh.get(bucket)?.get(instance) ?? 0, ...times);
       return newest === 0 ? null : newest;

@@ -34,6 +34,7 @@ export async function openLive(options: {
   const liveness = openLiveness(records.store, config.name);
   const channels: Channels = openChannels({
     heartbeat: (instance, heartbeat) => live.heartbeat(instance, heartbeat),
+    repeated: (...heartbeats) => live.repeated(...heartbeats),
     log,
   });
   const live = openLiveNodes({

@@ -33,7 +33,7 @@ export function channelUpgrade(options: {
     await live.view(caller.id);
     if (socket.destroyed) return;
     channels.server.handleUpgrade(request, socket, head, (opened) =>
-      channels.open(caller.id, opened),
+      channels.open(caller.id, opened, socket, () => callers.readmit(request.socket)),
     );
   }
 

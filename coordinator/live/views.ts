@@ -21,6 +21,8 @@ export interface View {
 export interface Views {
   /** Null when there is no such instance. */
   get(instance: InstanceId): Promise<View | null>;
+  /** What `get` would give without a read; null when it would read. */
+  known(instance: InstanceId): View | null;
   drop(instance: InstanceId): void;
   dropAll(): void;
 }
@@ -63,6 +65,7 @@ export function views(records: Records): Views {
       if (known.size > MAX && oldest !== undefined) known.delete(oldest);
       return view;
     },
+    known: (instance) => known.get(instance) ?? null,
     drop(instance) {
       known.delete(instance);
       reading.delete(instance);

@@ -2,6 +2,7 @@
 // functions of a record and a time.
 
 import { z } from 'zod';
+import { CLOCK_SKEW_MS } from '#shared/certificate.ts';
 import { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { InstanceId, Serial, TokenId } from '#shared/schema/ids.ts';
@@ -99,6 +100,13 @@ export function judgeToken(
       {
         hint: `billet token create ${use.instance}`,
       },
+    );
+  // It would live for as much longer as the clock was ahead when it was made.
+  if (token.used === null && token.createdAt > now + CLOCK_SKEW_MS)
+    throw new BilletError(
+      'TOKEN_EXPIRED',
+      `token ${token.id} was made at ${isoTime(token.createdAt)}, when the clock here was ahead`,
+      { hint: `billet token create ${use.instance}` },
     );
   if (token.used === null || token.used.key === use.key) return token.used;
   throw new BilletError('TOKEN_USED', `another key has used token ${token.id}`, {

@@ -12,7 +12,7 @@ import type { Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { bootable, type OrderDeps } from './order.ts';
 
-export const NODES_MAX = 50;
+const NODES_MAX = 50;
 
 export interface ProvisionDeps extends Pick<OrderDeps, 'records' | 'bootFiles'> {
   readonly providers: Providers;

@@ -1,5 +1,5 @@
 // The SQLite engine when no page is left: what it refuses, what goes on, and how it recovers. The
-// limit is SQLite's own (PRAGMA max_page_count); test/store-full.peer.ts fills a real file system.
+// limit is SQLite's own (PRAGMA max_page_count); test/store/store-full.peer.ts fills a real file system.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';

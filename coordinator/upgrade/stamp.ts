@@ -48,7 +48,7 @@ export function formatsOf(records: Records): Formats {
 }
 
 /** Kinds that a store has and this version does not know so, as text; empty when it knows all. */
-export const unknownFormats = (stamped: Formats, known: Formats): readonly string[] =>
+const unknownFormats = (stamped: Formats, known: Formats): readonly string[] =>
   Object.entries(stamped).flatMap(([prefix, version]) => {
     const own = known[prefix];
     if (own === undefined) return [`${prefix} ${version} (not known here)`];

@@ -9,7 +9,7 @@ const text = z.string().min(1).max(256);
  * A disk by what stays the same between boots. Everything that is given has to hold, and exactly one
  * disk may match. Kernel names (sda, vda) move from boot to boot and are not among them.
  */
-export const DiskSelector = z
+const DiskSelector = z
   .strictObject({
     /** A link under /dev/disk/by-id/, without the directory. */
     byId: text.regex(/^[A-Za-z0-9._:+=@-]+$/, 'the name under /dev/disk/by-id/').optional(),

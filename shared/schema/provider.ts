@@ -20,7 +20,7 @@ export const OperationKey = z
 export type OperationKey = z.infer<typeof OperationKey>;
 
 /** A disk that a provider makes with the machine. */
-export const DiskShape = z.strictObject({
+const DiskShape = z.strictObject({
   /** By which the machine knows it; an install plan may select it. */
   serial: z.string().regex(/^[A-Za-z0-9-]{1,20}$/, 'letters, digits and dashes, at most 20'),
   sizeBytes: z

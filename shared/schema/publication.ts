@@ -8,7 +8,7 @@ import { ResourceName, Timestamp } from './ids.ts';
 import { Description, resourceOf } from './resource.ts';
 
 /** A root file system image, for what boots from a disk: one layer of an OCI artifact. */
-export const RootImage = z.strictObject({
+const RootImage = z.strictObject({
   repository: z.string().min(1).max(512),
   /** Of the artifact. */
   manifest: Digest,

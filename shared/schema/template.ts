@@ -7,7 +7,7 @@ import { Description, resourceOf } from './resource.ts';
 import { Settings } from './settings.ts';
 
 /** In this order; a name stands once. */
-export const ModuleRefs = z
+const ModuleRefs = z
   .array(ModuleRef.strict())
   .max(64)
   .refine((refs) => new Set(refs.map(({ name }) => name)).size === refs.length, {

@@ -17,37 +17,43 @@ export interface FsverityHasher {
   digest(): Buffer;
 }
 
-const sha256 = (data: Uint8Array): Buffer => hash('sha256', data, 'buffer');
+/** 32 bytes, a char each: a third faster than a Buffer for each block (docs/performance.md). */
+const sha256 = (data: Uint8Array): string => hash('sha256', data, 'latin1');
 
 interface Level {
+  /** Bytes from `used` on are anything. */
   readonly block: Buffer;
   used: number;
+}
+
+function hashOf({ block, used }: Level): string {
+  block.fill(0, used);
+  return sha256(block);
 }
 
 /** Streaming: memory is one block for each level of the tree (a level holds 128 times the last). */
 export function fsverityHasher(): FsverityHasher {
   const levels: Level[] = [];
-  const partial = Buffer.alloc(BLOCK_BYTES);
+  let partial: Buffer | null = null;
   let partialBytes = 0;
   let sizeBytes = 0;
 
-  const addHash = (index: number, value: Buffer): void => {
-    levels[index] ??= { block: Buffer.alloc(BLOCK_BYTES), used: 0 };
+  const addHash = (index: number, value: string): void => {
+    levels[index] ??= { block: Buffer.allocUnsafe(BLOCK_BYTES), used: 0 };
     const level = levels[index] as Level;
     if (level.used === BLOCK_BYTES) {
       // Only now is it sure that this level needs a parent.
-      addHash(index + 1, sha256(level.block));
-      level.block.fill(0);
+      addHash(index + 1, hashOf(level));
       level.used = 0;
     }
-    value.copy(level.block, level.used);
+    level.block.write(value, level.used, 'latin1');
     level.used += HASH_BYTES;
   };
 
   const update = (chunk: Uint8Array): void => {
     sizeBytes += chunk.length;
     let offset = 0;
-    if (partialBytes > 0) {
+    if (partial !== null && partialBytes > 0) {
       offset = Math.min(BLOCK_BYTES - partialBytes, chunk.length);
       partial.set(chunk.subarray(0, offset), partialBytes);
       partialBytes += offset;
@@ -57,12 +63,14 @@ export function fsverityHasher(): FsverityHasher {
     }
     for (; offset + BLOCK_BYTES <= chunk.length; offset += BLOCK_BYTES)
       addHash(0, sha256(chunk.subarray(offset, offset + BLOCK_BYTES)));
-    partial.set(chunk.subarray(offset), 0);
     partialBytes = chunk.length - offset;
+    if (partialBytes === 0) return;
+    partial ??= Buffer.allocUnsafe(BLOCK_BYTES);
+    partial.set(chunk.subarray(offset), 0);
   };
 
   const rootHash = (): Buffer => {
-    if (partialBytes > 0) {
+    if (partial !== null && partialBytes > 0) {
       partial.fill(0, partialBytes);
       addHash(0, sha256(partial));
     }
@@ -71,7 +79,7 @@ export function fsverityHasher(): FsverityHasher {
       const level = levels[index] as Level;
       if (index === levels.length - 1 && level.used === HASH_BYTES)
         return level.block.subarray(0, HASH_BYTES);
-      addHash(index + 1, sha256(level.block));
+      addHash(index + 1, hashOf(level));
     }
   };
 
@@ -83,7 +91,7 @@ export function fsverityHasher(): FsverityHasher {
     const root = rootHash();
     descriptor.writeBigUInt64LE(BigInt(sizeBytes), 8);
     root.copy(descriptor, 16);
-    return sha256(descriptor);
+    return hash('sha256', descriptor, 'buffer');
   };
 
   return { update, digest };

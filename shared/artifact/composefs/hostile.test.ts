@@ -1,5 +1,5 @@
 // Inputs made to exhaust memory or time, and a few hundred broken ones of each family. The large
-// run, with a watchdog, is test/composefs-fuzz.peer.ts.
+// run, with a watchdog, is test/composefs/composefs-fuzz.peer.ts.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -22,10 +22,11 @@ export function openXattrs(): ReadXattrs {
   const list = Buffer.alloc(LIMIT_BYTES);
   const value = Buffer.alloc(LIMIT_BYTES);
 
-  const bytesOrThrow = (result: bigint, path: Buffer): number => {
+  /** Null for none. */
+  const bytesOrThrow = (result: bigint, path: Buffer): number | null => {
     if (result >= 0n) return Number(result);
     const errno = getSystemErrorName(-ffi.getInt32(c.__errno_location()));
-    if (NONE.has(errno)) return 0;
+    if (NONE.has(errno)) return null;
     throw new BilletError('COMMAND_FAILED', `xattrs of ${path.toString()}: ${errno}`, {
       hint: 'read the directory as root',
     });
@@ -35,7 +36,7 @@ export function openXattrs(): ReadXattrs {
     const pathZ = Buffer.concat([path, Buffer.alloc(1)]);
     const at = ffi.getRawPointer(pathZ);
     const listed = c.llistxattr(at, ffi.getRawPointer(list), BigInt(list.length));
-    const listBytes = bytesOrThrow(listed, path);
+    const listBytes = bytesOrThrow(listed, path) ?? 0;
     const xattrs = new Map<string, Buffer>();
     for (const key of list.toString('latin1', 0, listBytes).split('\0').slice(0, -1)) {
       const keyZ = Buffer.from(`${key}\0`, 'latin1');
@@ -45,7 +46,9 @@ export function openXattrs(): ReadXattrs {
         ffi.getRawPointer(value),
         BigInt(value.length),
       );
-      xattrs.set(key, Buffer.from(value.subarray(0, bytesOrThrow(got, path))));
+      const valueBytes = bytesOrThrow(got, path);
+      // EROFS and others list what Linux then does not give, such as user.* of a symlink.
+      if (valueBytes !== null) xattrs.set(key, Buffer.from(value.subarray(0, valueBytes)));
     }
     return xattrs;
   };

@@ -1,0 +1,76 @@
+// What suites with machines share: artifacts from the cache, a fleet in a directory of its own, and
+// an end to all of it, whatever happens.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '#shared/clock.ts';
+import { type Artifacts, prepareArtifacts } from '../../lab/artifacts.ts';
+import { type Fleet, type FleetOptions, startFleet } from '../../lab/fleet.ts';
+import { pushArtifacts } from '../../lab/node.ts';
+import { freePort, type PoweredMachine } from '../../lab/power.ts';
+import { cacheDirOf } from '../../setup/build/cache.ts';
+
+export interface Stage {
+  readonly artifacts: Artifacts;
+  readonly dir: string;
+  readonly signal: AbortSignal;
+  /** The coordinator that runs now. */
+  readonly fleet: Fleet;
+  /** Stops it and starts it again over the same state and ports, or only stops it. */
+  restart(options?: { readonly whileStopped: () => Promise<void> }): Promise<void>;
+  /** Switched off by `close`, if it still runs then. */
+  keep(machine: PoweredMachine): PoweredMachine;
+  /** Ends machines and coordinator, removes their files. */
+  close(): Promise<void>;
+}
+
+/** Builds what is missing (minutes at the first time), starts a fleet and fills its registry. */
+export async function openStage(options: Pick<FleetOptions, 'providers'> = {}): Promise<Stage> {
+  const abort = new AbortController();
+  const { signal } = abort;
+  const dir = await mkdtemp(join(tmpdir(), 'billet-vm-'));
+  const artifacts = await prepareArtifacts({
+    cacheDir: cacheDirOf(process.env),
+    clock: systemClock,
+    signal,
+    progress: (line) => process.stderr.write(`# ${line}\n`),
+  });
+  const place = {
+    stateDir: join(dir, 'coordinator'),
+    httpsPort: await freePort(),
+    httpPort: await freePort(),
+    signal,
+    heartbeatSeconds: 2,
+    ...options,
+  };
+  let fleet = await startFleet(place);
+  const machines: PoweredMachine[] = [];
+  await pushArtifacts(fleet, artifacts);
+  return {
+    artifacts,
+    dir,
+    signal,
+    get fleet() {
+      return fleet;
+    },
+    async restart(options) {
+      await fleet[Symbol.asyncDispose]();
+      try {
+        await options?.whileStopped();
+      } finally {
+        fleet = await startFleet(place);
+      }
+    },
+    keep(machine) {
+      machines.push(machine);
+      return machine;
+    },
+    async close() {
+      for (const machine of machines) await machine[Symbol.asyncDispose]();
+      await fleet[Symbol.asyncDispose]();
+      abort.abort();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
