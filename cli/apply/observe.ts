@@ -34,11 +34,7 @@ export async function observe(
 }
 
 /** Null when there is none. */
-async function find(
-  coordinator: Coordinator,
-  kind: Kind,
-  name: string,
-): Promise<Existing | null> {
+async function find(coordinator: Coordinator, kind: Kind, name: string): Promise<Existing | null> {
   try {
     const found = await coordinator.call(recordRoutes(kind).get, { params: { name } });
     return { ...found, kind };
