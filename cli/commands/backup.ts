@@ -60,7 +60,7 @@ export function backupCommand(io: CommandIo): Command {
   );
   return withExamples(
     command,
-    'billet coordinator backup /var/backups/billet.backup --passphrase-file /root/passphrase',
+    'billet coordinator backup /srv/billet.backup --passphrase-file passphrase',
     'billet coordinator backup everything.backup --with-registry',
   );
 }

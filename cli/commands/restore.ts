@@ -79,7 +79,7 @@ export function restoreCommand(io: CommandIo): Command {
     });
   return withExamples(
     command,
-    'billet coordinator restore /var/backups/billet.backup --passphrase-file /root/passphrase',
+    'billet coordinator restore /srv/billet.backup --passphrase-file passphrase',
     'billet coordinator restore billet.backup --state-dir /srv/billet --force',
   );
 }

@@ -29,14 +29,23 @@ interface Answered {
   readonly sent: number;
 }
 
-/** A path of the route that its parameters allow. */
-function pathOf({ path }: Route): string {
+const VALUES: Record<string, string> = {
+  name: 'bodies-1',
+  serial: 'abc',
+  code: 'BCDF-GHJK',
+  provider: 'libvirt',
+  operation: 'o-0000000000000000',
+};
+
+/** A path of the route that its parameters allow: only then is its body what is refused. */
+function pathOf({ path, params }: Route): string {
   const letter = /tasks/.test(path) ? 't' : /tokens/.test(path) ? 'k' : 'i';
-  const values: Record<string, string> = { name: 'bodies-1', serial: 'abc', code: 'BCDF-GHJK' };
-  return path.replace(
-    /\{(\w+)\}/g,
-    (_, key: string) => values[key] ?? `${letter}-${'0'.repeat(16)}`,
+  const given = Object.fromEntries(
+    Object.keys(params.shape).map((key) => [key, VALUES[key] ?? `${letter}-${'0'.repeat(16)}`]),
   );
+  const problem = params.safeParse(given).error;
+  assert.equal(problem, undefined, `a value for ${path} is missing in VALUES: ${problem}`);
+  return path.replace(/\{(\w+)\}/g, (_, key: string) => given[key] ?? '');
 }
 
 /** One request by who may make it, its body given in pieces until the server has had enough. */
