@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { COORDINATOR } from '../events/records.ts';
-import { instanceView } from '../nodes/records.ts';
+import { instanceView } from '../nodes/views.ts';
 import type { Handlers } from '../router.ts';
 import { actorOf } from '../routes/handler.ts';
 import { commitAll } from '../store/collection.ts';

@@ -8,7 +8,7 @@ import type { InstanceId } from '#shared/schema/ids.ts';
 import { aheadView } from '../backup/records.ts';
 import { recordHeartbeat, significance } from '../nodes/heartbeat-writes.ts';
 import { isLive } from '../nodes/lifecycle.ts';
-import type { Presence } from '../nodes/records.ts';
+import type { Presence } from '../nodes/views.ts';
 import type { Records } from '../records.ts';
 import type { Changes } from './changes.ts';
 import type { Liveness } from './liveness.ts';

@@ -59,7 +59,7 @@ export async function terminate(
   return { record: ((await records.instances.get(id)) ?? noInstance(id)).record, revision: null };
 }
 
-interface EndNews {
+export interface EndNews {
   readonly actor: string;
   readonly reason: string;
   /** Whether the node gets another instance when this one has ended. */
@@ -68,7 +68,7 @@ interface EndNews {
 }
 
 /** The commit that takes everything from an instance that made it one. */
-async function endDraft(
+export async function endDraft(
   { records, register }: EndDeps,
   { record, revision }: Found<InstanceRecord>,
   { actor, reason, replace, abandon }: EndNews,

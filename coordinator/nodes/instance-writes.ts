@@ -106,6 +106,7 @@ const newRecord = (
   certificate: null,
   drained: false,
   replace: false,
+  preemption: null,
   machine: null,
 });
 

@@ -5,7 +5,7 @@ import { NodeSpec } from '#shared/schema/records.ts';
 import { records as openRecords } from '../records.ts';
 import { sqliteStore } from '../store/sqlite.ts';
 import { putNodeSpec } from './node-writes.ts';
-import { nodeView } from './records.ts';
+import { nodeView } from './views.ts';
 
 /** As version 0.1.0 wrote them, byte for byte. */
 const DIGEST = `sha256:${'a'.repeat(64)}`;

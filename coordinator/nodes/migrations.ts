@@ -22,6 +22,7 @@ export const INSTANCE_MIGRATIONS: Migrations = {
     lifecycleClass: 'persistent',
     drained: false,
     replace: false,
+    preemption: null,
     machine: null,
   }),
 };

@@ -1,5 +1,5 @@
-// What the coordinator stores of nodes and instances, and how it becomes what operators see. Decides
-// nothing; versions and migrations of the records stand here.
+// What the coordinator stores of nodes and instances. Decides nothing; how it becomes what operators
+// see is in views.ts.
 
 import { z } from 'zod';
 import { LifecycleClass } from '#shared/schema/class.ts';
@@ -15,25 +15,17 @@ import {
   TokenId,
 } from '#shared/schema/ids.ts';
 import {
-  type Machine,
   MachineShape,
   MachineState,
   OperationKey,
   ProviderFault,
   ProviderKind,
 } from '#shared/schema/provider.ts';
-import {
-  Derived,
-  type Instance,
-  InstanceState,
-  type Node,
-  NodeSpec,
-} from '#shared/schema/records.ts';
-import { isoTime, machineNames, newOperationKey } from '../ids.ts';
-import { collection, type Found } from '../store/collection.ts';
+import { Derived, InstanceState, NodeSpec } from '#shared/schema/records.ts';
+import { machineNames, newOperationKey } from '../ids.ts';
+import { collection } from '../store/collection.ts';
 import type { Store } from '../store/store.ts';
 import { INSTANCE_MIGRATIONS, NODE_MIGRATIONS } from './migrations.ts';
-import { newestGood } from './rules.ts';
 
 /** Unix milliseconds. */
 const Moment = z.int().nonnegative();
@@ -119,6 +111,8 @@ export const InstanceRecord = z.strictObject({
   drained: z.boolean(),
   /** Whether its node gets another one when it has ended. */
   replace: z.boolean(),
+  /** Its provider's notice that it takes the machine away, and when. */
+  preemption: z.strictObject({ noticedAt: Moment, endsAt: Moment }).nullable(),
   /** Null with the provider `manual`. */
   machine: MachineRecord.nullable(),
 });
@@ -186,57 +180,6 @@ export const machineKeys = (spec: NodeSpec): readonly string[] => [
 ];
 
 export const macKey = (mac: string): string => mac.toLowerCase().replaceAll(':', '-');
-
-export const nodeView = ({ record, revision }: Found<NodeRecord>): Node => ({
-  name: record.name,
-  spec: record.spec,
-  derived: record.derived,
-  generation: record.generation,
-  instance: record.instance,
-  set: record.set,
-  createdAt: isoTime(record.createdAt),
-  revision,
-});
-
-/** What is known of an instance beside its record. */
-export interface Presence {
-  readonly heartbeat: Heartbeat | null;
-  readonly lastSeenAt: number | null;
-  readonly connected: boolean;
-  /** What it waits for after a restore. */
-  readonly ahead: Instance['ahead'];
-}
-
-export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
-  id: record.id,
-  node: record.node,
-  provider: record.provider,
-  lifecycleClass: record.lifecycleClass,
-  state: record.state,
-  reason: record.reason,
-  createdAt: isoTime(record.createdAt),
-  stateSince: isoTime(record.stateSince),
-  generation: record.generation,
-  confirmed: newestGood(record),
-  rejected: record.rejected,
-  bootOrdered: record.boot.ordered,
-  ahead: presence.ahead,
-  facts: record.facts,
-  heartbeat: presence.heartbeat,
-  lastSeenAt: presence.lastSeenAt === null ? null : isoTime(presence.lastSeenAt),
-  connected: presence.connected,
-  certificate: record.certificate && {
-    serial: record.certificate.serial,
-    notAfter: isoTime(record.certificate.notAfter),
-  },
-  drained: record.drained,
-  machine: record.machine && machineView(record.machine),
-});
-
-const machineView = (machine: MachineRecord): Machine => {
-  const { operation, shape, uuid, mac, state, attempts, fault } = machine;
-  return { operation, shape, uuid, mac, state, attempts, fault };
-};
 
 /** The record in its next state, since `now`; the same object when it is in it already. */
 export const enter = (
