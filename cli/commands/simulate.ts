@@ -3,9 +3,10 @@
 
 import { Command } from 'commander';
 import { z } from 'zod';
-import { NodeName } from '#shared/schema/ids.ts';
+import { BilletError } from '#shared/errors.ts';
+import { ResourceName } from '#shared/schema/ids.ts';
 import type { CommandIo } from '../command-io.ts';
-import { bytes, emit, listing } from '../output.ts';
+import { emit } from '../output.ts';
 import { startStatus } from '../progress.ts';
 import {
   parseArgument,
@@ -14,86 +15,116 @@ import {
   withExamples,
   withRemoteOptions,
 } from '../remote.ts';
-import { type Simulation, simulate } from '../simulate/simulate.ts';
+import { leftFleets, removeFleet } from '../simulate/fleet.ts';
+import { readHost } from '../simulate/host.ts';
+import { type Limit, limitsOf } from '../simulate/limits.ts';
+import { simulate } from '../simulate/simulate.ts';
+import { simulationLines } from '../views/simulation.ts';
 
 interface SimulateOptions extends RemoteOptions {
-  readonly agents: string;
+  readonly agents?: string;
   readonly seconds: string;
   readonly interval: string;
   readonly atOnce: string;
-  readonly name: string;
+  readonly name?: string;
+  readonly poll?: boolean;
   readonly keep?: boolean;
+  readonly remove?: boolean;
 }
 
+const AGENTS_MAX = 100_000;
+/** Of a name, so that the names of its nodes are DNS labels. */
+const NAME_LENGTH_MAX = 48;
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const SAY_MS = 1_000;
 
 export function simulateCommand(io: CommandIo): Command {
   const command = new Command('simulate')
     .description(
-      'Let many simulated agents enroll, connect, send heartbeats and follow a change, each with a key, a certificate and a channel of its own. Nodes of a simulation are removed at its end.',
+      'Measure a coordinator: many agents of this process enroll, connect, send heartbeats and follow one change, each with a key, certificate and channel of its own. What it makes there is removed at the end, and at Ctrl-C.',
     )
-    .requiredOption('--agents <n>', 'how many, 1 to 100000')
+    .option('--agents <n>', `how many: 1 to ${AGENTS_MAX}, and what this machine can carry`)
     .option('--seconds <n>', 'how long to send heartbeats', '30')
     .option('--interval <seconds>', 'between two heartbeats of one agent', '30')
     .option('--at-once <n>', 'agents that enroll or connect at the same moment', '64')
-    .option('--name <prefix>', 'of the nodes', 'sim')
-    .option('--keep', 'leave nodes and instances there');
+    .option('--poll', 'each agent waits at the coordinator for its desired state as well')
+    .option('--name <name>', 'of the template and its nodes (default: sim- and something)')
+    .option('--keep', 'leave template, nodes and instances there')
+    .option('--remove', 'remove what earlier simulations left, and simulate nothing');
   withRemoteOptions(command).action((options: SimulateOptions) =>
-    withCoordinator(io, options, async (coordinator) => {
-      const wanted = {
-        agents: parseArgument(whole(1, 100_000), options.agents, '--agents'),
-        seconds: parseArgument(whole(1, 86_400), options.seconds, '--seconds'),
-        intervalSeconds: parseArgument(whole(1, 3_600), options.interval, '--interval'),
-        atOnce: parseArgument(whole(1, 1_000), options.atOnce, '--at-once'),
-        name: parseArgument(NodeName.max(48), options.name, '--name'),
-        keep: options.keep === true,
-      };
-      const status = startStatus(io);
-      let said = Number.NEGATIVE_INFINITY;
-      const result = await simulate(io, coordinator, wanted, {
-        say(text) {
-          const now = io.clock.monotonic();
-          if (now - said < SAY_MS) return;
-          said = now;
-          status.say(text);
-        },
-        done: (phase) => status.say(phase),
-      }).finally(() => status.end());
-      emit(io, options.json === true, result, () => listing(pairsOf(result), io.columns));
-    }),
+    options.remove === true ? removeLeft(io, options) : run(io, options),
   );
   return withExamples(
     command,
     'billet simulate --agents 1000',
     'billet simulate --agents 10000 --seconds 60 --json > simulation.json',
+    'billet simulate --remove',
   );
 }
 
-const rate = (value: number) => `${value.toFixed(0)}/s`;
-const ms = (value: number) => `${value.toFixed(1)} ms`;
-
-function pairsOf(result: Simulation): [string, string][] {
-  const { heartbeats, change, events } = result;
-  const pairs: [string, string][] = [
-    ['agents', String(result.agents)],
-    ['prepared', `${rate(result.preparedPerSecond)} (node, instance and token)`],
-    ['enrolled', rate(result.enrolledPerSecond)],
-    ['connected', `${rate(result.connectedPerSecond)} (desired state, channel, first heartbeat)`],
-    [
-      'heartbeats',
-      `${rate(heartbeats.perSecond)}, p50 ${ms(heartbeats.p50Ms)}, p99 ${ms(heartbeats.p99Ms)}, ${heartbeats.failed} failed`,
-    ],
-    [
-      'change',
-      `at all after ${change.allSeconds.toFixed(1)} s; at one after its answer p50 ${ms(change.p50Ms)}, p99 ${ms(change.p99Ms)}`,
-    ],
-    [
-      'events',
-      `${events.delivered} delivered, late by p50 ${ms(events.p50Ms)}, p99 ${ms(events.p99Ms)}`,
-    ],
-    ['memory', `${bytes(result.bytesPerAgent)} an agent, in this process`],
-  ];
-  if (result.lost > 0) pairs.push(['lost', `${result.lost} channels ended`]);
-  return pairs;
+async function run(io: CommandIo, options: SimulateOptions): Promise<void> {
+  const poll = options.poll === true;
+  const agents = parseArgument(whole(1, AGENTS_MAX), options.agents, '--agents');
+  const random = Math.random().toString(36).slice(2, 8);
+  const named = options.name ?? `sim-${random}`;
+  const host = await readHost();
+  const limits = host === null ? [] : limitsOf(host, poll ? 2 : 1);
+  const wanted = {
+    ...{ agents, poll, limits },
+    seconds: parseArgument(whole(1, 86_400), options.seconds, '--seconds'),
+    intervalSeconds: parseArgument(whole(1, 3_600), options.interval, '--interval'),
+    atOnce: parseArgument(whole(1, 1_000), options.atOnce, '--at-once'),
+    name: parseArgument(ResourceName, named, '--name'),
+    keep: options.keep === true,
+  };
+  parseArgument(
+    z
+      .string()
+      .max(NAME_LENGTH_MAX)
+      .regex(/^[^.]+$/),
+    named,
+    '--name',
+  );
+  assertWithin(limits, agents);
+  await withCoordinator(io, options, async (coordinator) => {
+    const status = startStatus(io);
+    let said = Number.NEGATIVE_INFINITY;
+    const result = await simulate(io, coordinator, wanted, {
+      say(text) {
+        const now = io.clock.monotonic();
+        if (now - said < SAY_MS) return;
+        said = now;
+        status.say(text);
+      },
+      done: (phase) => status.say(phase),
+    }).finally(() => status.end());
+    emit(io, options.json === true, result, () => simulationLines(result, io.columns));
+  });
 }
+
+function assertWithin([tightest]: readonly Limit[], agents: number): void {
+  if (tightest === undefined || agents <= tightest.agents) return;
+  const { what, text, hint } = tightest;
+  throw new BilletError(
+    'UNSUPPORTED',
+    `${agents} agents are more than the ${tightest.agents} that ${what} allow here: ${text}`,
+    { hint, details: { what, agents: tightest.agents } },
+  );
+}
+
+const removeLeft = (io: CommandIo, options: SimulateOptions) =>
+  withCoordinator(io, options, async (coordinator) => {
+    const retry = { clock: io.clock, random: Math.random, onRetry: () => undefined };
+    const deps = { coordinator, retry };
+    const status = startStatus(io);
+    const names = await leftFleets(deps);
+    let nodes = 0;
+    for (const name of names)
+      nodes += await removeFleet(deps, name, () => status.say(`removing ${name}`));
+    status.end();
+    emit(io, options.json === true, { removed: names, nodes }, () => [
+      names.length === 0
+        ? 'no simulation has left anything'
+        : `${names.join(', ')}: ${nodes} nodes are removed`,
+    ]);
+  });

@@ -2,21 +2,20 @@
 // what they mean.
 
 import type { Clock } from '#shared/clock.ts';
-import { quantile } from './parallel.ts';
+import { type Phase, phaseOf } from './phase.ts';
 import type { SimAgent } from './sim-agent.ts';
-import type { Simulation } from './simulate.ts';
 
 const TICK_MS = 20;
 
 export async function heartbeats(
-  agents: readonly SimAgent[],
+  agents: readonly Pick<SimAgent, 'beat'>[],
   { seconds, intervalSeconds }: { readonly seconds: number; readonly intervalSeconds: number },
   io: {
     readonly clock: Clock;
     readonly signal: AbortSignal;
     readonly say: (text: string) => void;
   },
-): Promise<Simulation['heartbeats']> {
+): Promise<Phase> {
   const { clock, signal } = io;
   const times: number[] = [];
   const running = new Set<Promise<void>>();
@@ -42,8 +41,7 @@ export async function heartbeats(
     io.say(`heartbeats: ${times.length} answered`);
     await clock.sleep(TICK_MS, signal);
   }
+  const took = clock.monotonic() - since;
   await Promise.all(running);
-  const perSecond = times.length / ((clock.monotonic() - since) / 1000);
-  const [p50Ms, p99Ms] = [quantile(times, 0.5), quantile(times, 0.99)];
-  return { sent, perSecond, failed, p50Ms, p99Ms };
+  return { ...phaseOf(times, took), failed };
 }

@@ -36,9 +36,3 @@ export function limiter(width: number): <T>(work: () => Promise<T>) => Promise<T
     }
   };
 }
-
-/** The value below which a share (0 to 1) of the others is; NaN of none. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}

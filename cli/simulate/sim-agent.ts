@@ -1,33 +1,28 @@
-// One simulated agent: the node's side of the protocol with a key, a certificate and a WebSocket of its
+// One simulated agent: the node's side of the protocol with a key, a certificate and connections of its
 // own, and nothing behind it. Small, because there are thousands in one process.
 
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { request } from 'node:https';
-import type { ConnectionOptions } from 'node:tls';
-import { WebSocket } from 'ws';
-import { problemError } from '#shared/client/problem.ts';
+import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import type { Clock } from '#shared/clock.ts';
 import { createCsr } from '#shared/csr.ts';
-import { BilletError } from '#shared/errors.ts';
-import { channel, enroll, getDesired } from '#shared/routes/node.ts';
+import { enroll, getDesired } from '#shared/routes/node.ts';
 import { Facts } from '#shared/schema/facts.ts';
-import { type CoordinatorMessage, Heartbeat } from '#shared/schema/heartbeat.ts';
-import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
+import { Heartbeat } from '#shared/schema/heartbeat.ts';
 import { VERSION } from '#shared/version.ts';
+import type { Member } from './fleet.ts';
+import { openSimChannel, type SimChannel } from './sim-channel.ts';
+import { type Identity, type Requester, requester } from './sim-request.ts';
 
 export interface SimAgent {
-  readonly node: NodeName;
-  readonly instance: InstanceId;
   /** The generation of the desired state that it has; 0 before the first. */
   generation(): number;
-  /** Over a TLS connection of its own. Throws what the coordinator answers. */
+  /** Over a TLS connection of its own; safe to call again. Throws what the coordinator answers. */
   enroll(): Promise<void>;
-  /** Fetches the desired state, opens the channel, and says that it is ready. */
+  /** Fetches the desired state, opens the channel, and says that it is ready; safe to call again. */
   connect(): Promise<void>;
   isConnected(): boolean;
-  /** Resolves with the milliseconds to the reply; LINK_DOWN when the channel ends first. */
+  /** Resolves with the milliseconds to the reply; LINK_DOWN when none comes. */
   beat(): Promise<number>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface SimOptions {
@@ -36,6 +31,8 @@ export interface SimOptions {
   /** PEM of the CAs to believe. */
   readonly ca: string;
   readonly clock: Clock;
+  /** Whether a request for the desired state always waits at the coordinator, over a connection of its own. */
+  readonly poll: boolean;
   /** A generation that it did not have has arrived. */
   readonly onDesired: (agent: SimAgent) => void;
   /** Runs what fetches, so many at once. */
@@ -43,8 +40,8 @@ export interface SimOptions {
   readonly signal: AbortSignal;
 }
 
-const TIMEOUT_MS = 60_000;
-const CLOSE_NORMAL = 1000;
+const POLL_SECONDS = 60;
+const POLL_TIMEOUT_MS = (POLL_SECONDS + 30) * 1000;
 const FACTS = Facts.parse({
   architecture: 'x86_64',
   kernelRelease: '0.0.0-simulated',
@@ -56,58 +53,23 @@ const FACTS = Facts.parse({
   disks: [],
 });
 
-export function simAgent(
-  options: SimOptions,
-  own: { readonly node: NodeName; readonly instance: InstanceId; readonly token: string },
-): SimAgent {
-  const { url, ca, clock, signal } = options;
+export function simAgent(options: SimOptions, { instance, token }: Member): SimAgent {
+  const { url, ca, clock, limited } = options;
+  const ending = new AbortController();
+  const signal = AbortSignal.any([options.signal, ending.signal]);
   const bootId = randomUUID();
-  let identity: Pick<ConnectionOptions, 'key' | 'cert'> = {};
-  let token: string | null = own.token;
+  let key: { readonly privateKey: KeyObject; readonly publicKey: KeyObject } | null = null;
+  let own: { readonly identity: Identity; readonly http: Requester } | null = null;
   let etag: string | null = null;
   let generation = 0;
-  let socket: WebSocket | null = null;
-  let seq = 0;
+  let channel: SimChannel | null = null;
   let asking: Promise<void> | null = null;
-  const waiting = new Map<number, { since: number; done: PromiseWithResolvers<number> }>();
 
-  /** One request over one connection, as an agent that was idle makes it. */
-  const ask = (method: 'GET' | 'POST', path: string, body: object | null) =>
-    new Promise<{ status: number; etag: string | null; text: string }>((resolve, reject) => {
-      const asked = request(new URL(path, url), {
-        method,
-        agent: false,
-        ca,
-        ...identity,
-        minVersion: 'TLSv1.3',
-        timeout: TIMEOUT_MS,
-        signal,
-        headers: {
-          'content-type': 'application/json',
-          ...(etag === null || method === 'POST' ? {} : { 'if-none-match': etag }),
-        },
-      });
-      asked.on('error', reject);
-      asked.on('timeout', () => asked.destroy(down('no answer in time')));
-      asked.on('response', (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk) => {
-          text += chunk;
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          const status = response.statusCode ?? 0;
-          if (status >= 400) reject(problemError(status, text, `${method} ${path}`));
-          else resolve({ status, etag: response.headers.etag ?? null, text });
-        });
-      });
-      asked.end(body === null ? undefined : JSON.stringify(body));
-    });
-
-  async function fetchDesired(): Promise<void> {
-    const answer = await ask('GET', getDesired.path, null);
-    if (answer.status === 304) return;
+  async function fetchDesired(waitSeconds: number): Promise<void> {
+    const path = `${getDesired.path}?wait=${waitSeconds}`;
+    const input = { ifNoneMatch: etag, timeoutMs: POLL_TIMEOUT_MS };
+    const answer = await own?.http.ask('GET', path, input);
+    if (answer === undefined || answer.status === 304) return;
     etag = answer.etag;
     const { envelope } = getDesired.reply.parse(JSON.parse(answer.text));
     const payload = JSON.parse(Buffer.from(envelope.payload, 'base64').toString('utf8'));
@@ -116,102 +78,71 @@ export function simAgent(
     if (isNew) options.onDesired(agent);
   }
 
-  /** Once at a time: what comes meanwhile is asked for after it. */
-  function nudged(): void {
+  /** Once at a time: a nudge that comes meanwhile is asked for after it. */
+  function fetchSoon(): void {
     const next = async () => {
-      await options.limited(fetchDesired);
+      await limited(() => fetchDesired(0));
+      own?.http.rest();
       // As an agent that has taken it up: it says so at once.
-      if (socket?.readyState === WebSocket.OPEN) await agent.beat();
+      await agent.beat();
     };
+    // What fails is asked for again at the reply to the next heartbeat, whose ETag differs.
     asking = (asking ?? Promise.resolve()).then(next).catch(() => undefined);
   }
 
-  function receive(text: string): void {
-    const message = JSON.parse(text) as CoordinatorMessage;
-    if (message.type === 'nudge') {
-      if (message.what === 'desired') nudged();
-      return;
+  async function poll(): Promise<void> {
+    while (!signal.aborted && channel?.isOpen()) {
+      const before = etag;
+      await fetchDesired(POLL_SECONDS).catch(() => clock.sleep(1_000, signal));
+      if (etag !== before) await agent.beat();
     }
-    const asked = waiting.get(message.seq);
-    if (asked === undefined) return;
-    waiting.delete(message.seq);
-    if (message.type === 'reply') asked.done.resolve(clock.monotonic() - asked.since);
-    else asked.done.reject(down(`${message.code}: ${message.message}`));
   }
 
-  const heartbeat = () =>
-    Heartbeat.parse({
-      bootId,
-      agentVersion: `${VERSION}-simulated`,
-      uptimeSeconds: Math.round(clock.monotonic() / 1000),
-      phase: 'ready',
-      generation,
-      modules: [],
-    });
-
   const agent: SimAgent = {
-    node: own.node,
-    instance: own.instance,
     generation: () => generation,
-
     async enroll() {
-      const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-      const csr = createCsr({ privateKey, publicKey }, own.instance);
-      const body = { instance: own.instance, token, csr, facts: FACTS };
-      const { text } = await ask('POST', enroll.path, body);
-      const { certificate } = enroll.reply.parse(JSON.parse(text));
-      const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-      identity = { key, cert: certificate };
-      token = null;
+      if (own !== null) return;
+      key ??= generateKeyPairSync('ed25519');
+      const body = { instance, token, csr: createCsr(key, instance), facts: FACTS };
+      const http = requester({ url, ca, identity: null, signal });
+      const { text } = await http.ask('POST', enroll.path, { body }).finally(http.rest);
+      const { certificate: cert } = enroll.reply.parse(JSON.parse(text));
+      const pem = key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+      const identity = { key: pem, cert };
+      own = { identity, http: requester({ url, ca, identity, signal }) };
     },
-
     async connect() {
-      await fetchDesired();
-      const address = new URL(channel.path, url);
-      address.protocol = 'wss:';
-      const opened = new WebSocket(address, {
-        agent: false,
-        ca,
-        ...(identity as { key: string; cert: string }),
-        minVersion: 'TLSv1.3',
-        handshakeTimeout: TIMEOUT_MS,
-        perMessageDeflate: false,
-        skipUTF8Validation: true,
-      });
-      await new Promise<void>((resolve, reject) => {
-        opened.once('open', resolve);
-        opened.on('error', (error) => reject(down(error.message)));
-      });
-      socket = opened;
-      opened.on('message', (data) => receive(String(data)));
-      opened.on('close', (code) => {
-        for (const { done } of waiting.values()) done.reject(down(`closed with ${code}`));
-        waiting.clear();
-      });
+      if (own === null) throw new Error('enroll comes first');
+      await limited(() => fetchDesired(0));
+      const { pool } = own.http;
+      const { identity } = own;
+      const onNudge = (what: string) => {
+        if (what === 'desired' && !options.poll) fetchSoon();
+      };
+      channel ??= await openSimChannel({ url, ca, identity, pool, clock, signal, onNudge });
       await agent.beat();
+      if (options.poll) poll().catch(() => undefined);
     },
-
-    isConnected: () => socket?.readyState === WebSocket.OPEN,
-
+    isConnected: () => channel?.isOpen() ?? false,
     async beat() {
-      if (socket?.readyState !== WebSocket.OPEN) throw down('not open');
-      const number = seq++;
-      const done = Promise.withResolvers<number>();
-      waiting.set(number, { since: clock.monotonic(), done });
-      socket.send(JSON.stringify({ type: 'heartbeat', seq: number, heartbeat: heartbeat() }));
-      return await done.promise;
+      const heartbeat = Heartbeat.parse({
+        bootId,
+        agentVersion: `${VERSION}-simulated`,
+        uptimeSeconds: Math.round(clock.monotonic() / 1000),
+        phase: 'ready',
+        generation,
+        modules: [],
+      });
+      if (channel === null) throw new Error('connect comes first');
+      const reply = await channel.beat(heartbeat);
+      if (reply.etag !== etag && !options.poll) fetchSoon();
+      return reply.ms;
     },
-
-    close() {
-      socket?.close(CLOSE_NORMAL);
-      socket?.terminate();
+    async close() {
+      ending.abort();
+      await channel?.close();
+      own?.http.rest();
     },
   };
-
-  const down = (why: string) =>
-    new BilletError('LINK_DOWN', `${own.node}: ${why}`, {
-      hint: 'look at the log and the load of the coordinator',
-    });
-
   return agent;
 }

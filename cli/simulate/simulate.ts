@@ -1,14 +1,27 @@
 // A whole simulation: its phases in order, and what each took. What was made at the coordinator is
 // removed at the end, also after Ctrl-C.
 
+import { setMaxListeners } from 'node:events';
+import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
+import type { ResourceName } from '#shared/schema/ids.ts';
 import type { Coordinator } from '../client.ts';
 import type { CommandIo } from '../command-io.ts';
 import { countEvents } from './event-count.ts';
-import { changeFleet, type Member, makeFleet, removeFleet } from './fleet.ts';
+import {
+  assertUnused,
+  changeFleet,
+  type FleetDeps,
+  type Member,
+  makeFleet,
+  removeFleet,
+} from './fleet.ts';
 import { heartbeats } from './heartbeats.ts';
-import { inParallel, limiter, quantile } from './parallel.ts';
+import type { Limit } from './limits.ts';
+import { inParallel, limiter } from './parallel.ts';
+import { type Phase, phaseOf } from './phase.ts';
+import { type Retry, retried } from './retry.ts';
 import { type SimAgent, simAgent } from './sim-agent.ts';
 
 export interface SimulationOptions {
@@ -18,35 +31,35 @@ export interface SimulationOptions {
   readonly intervalSeconds: number;
   /** Agents that enroll or connect at the same moment. */
   readonly atOnce: number;
-  /** Of the nodes: `<name>-<number>`. */
-  readonly name: string;
+  /** Of the template; nodes are `<name>-<number>`. */
+  readonly name: ResourceName;
+  /** Whether each agent waits at the coordinator for its desired state, beside its channel. */
+  readonly poll: boolean;
   /** Leaves nodes and instances there. */
   readonly keep: boolean;
+  /** Of this machine, the tightest first; empty where they are not known. */
+  readonly limits: readonly Limit[];
 }
 
-/** Rates are of a whole phase; times in milliseconds unless they say otherwise. */
 export interface Simulation {
   readonly agents: number;
-  readonly preparedPerSecond: number;
-  readonly enrolledPerSecond: number;
-  readonly connectedPerSecond: number;
-  readonly heartbeats: {
-    readonly sent: number;
-    readonly perSecond: number;
-    readonly failed: number;
-    readonly p50Ms: number;
-    readonly p99Ms: number;
-  };
-  readonly change: {
-    /** From the first change to the last agent that has its own. */
-    readonly allSeconds: number;
-    /** From the answer to the operator to the agent that has it. */
-    readonly p50Ms: number;
-    readonly p99Ms: number;
-  };
-  readonly events: { readonly delivered: number; readonly p50Ms: number; readonly p99Ms: number };
-  /** Of this process: what an agent costs here. */
+  readonly name: ResourceName;
+  readonly limits: readonly Limit[];
+  /** node, instance and token each */
+  readonly prepared: Phase;
+  readonly enrolled: Phase;
+  /** desired state, channel and first heartbeat each */
+  readonly connected: Phase;
+  readonly heartbeats: Phase;
+  /** From one change of the template to the agent that has it; the whole: to the last one. */
+  readonly changed: Phase;
+  /** From the time in an event to the follower that is sent it; both clocks on one machine. */
+  readonly events: Phase;
+  /** Of this process, at the end of the heartbeats: what an agent costs here. */
   readonly bytesPerAgent: number;
+  /** Requests that were sent again. */
+  readonly retries: number;
+  /** Channels that ended before the end. */
   readonly lost: number;
 }
 
@@ -59,9 +72,10 @@ export interface Phases {
 
 const CHANGE_LIMIT_MS = 600_000;
 const LOOK_EVERY_MS = 20;
-const SAY_EVERY = 50;
 const FETCHES_AT_ONCE = 128;
+const CLOSES_AT_ONCE = 256;
 
+/** Rejects with what failed, or the signal's reason; the coordinator is as before in both cases. */
 export async function simulate(
   io: CommandIo,
   coordinator: Coordinator,
@@ -69,119 +83,126 @@ export async function simulate(
   phases: Phases,
 ): Promise<Simulation> {
   const { clock, signal } = io;
-  const { url, ca } = coordinator.context;
-  const members: Member[] = [];
+  // One signal ends thousands of requests.
+  setMaxListeners(0, signal);
+  let retries = 0;
+  const onRetry = () => {
+    retries += 1;
+  };
+  const retry: Retry = { clock, random: Math.random, onRetry };
+  const deps: FleetDeps = { coordinator, retry };
   const agents: SimAgent[] = [];
   const following = new AbortController();
   const arrivals = new Map<SimAgent, number>();
-  const limited = limiter(FETCHES_AT_ONCE);
-  const onDesired = (agent: SimAgent) => void arrivals.set(agent, clock.monotonic());
-  const every = (text: string) => {
-    let count = 0;
-    return () => {
-      count += 1;
-      if (count % SAY_EVERY === 0) phases.say(`${text} ${count} of ${options.agents}`);
-    };
-  };
-  const timed = async (work: () => Promise<void>): Promise<number> => {
-    const since = clock.monotonic();
-    await work();
-    return (clock.monotonic() - since) / 1000;
-  };
-  const each = (work: (agent: SimAgent) => Promise<void>, told: () => void) =>
-    timed(() =>
-      inParallel(agents.length, options.atOnce, signal, async (n) => {
-        const agent = agents[n];
-        if (agent) await work(agent);
-        told();
-      }),
-    );
 
+  await assertUnused(deps, options.name, signal);
   try {
     const { revision } = await coordinator.call(routes.getStatus, {});
     const events = countEvents(io, coordinator, revision, following.signal);
-    const made = every('prepared');
+    const start = clock.monotonic();
+    const members: Member[] = [];
     const onMade = (member: Member) => {
       members.push(member);
-      made();
+      phases.say(`prepared ${members.length} of ${options.agents}`);
     };
-    const prepared = await timed(() => makeFleet(coordinator, { ...options, signal, onMade }));
+    await makeFleet(deps, { ...options, signal, onMade });
+    const prepared = { ...phaseOf([], clock.monotonic() - start), count: members.length };
+    const perSecond = members.length / prepared.seconds;
     phases.done('prepared');
 
-    const emptyBytes = process.memoryUsage().rss;
-    for (const member of members)
-      agents.push(simAgent({ url, ca, clock, onDesired, limited, signal }, member));
-    const enrolled = await each((agent) => agent.enroll(), every('enrolled'));
+    const emptyBytes = process.memoryUsage.rss();
+    const { url, ca } = coordinator.context;
+    const limited = limiter(FETCHES_AT_ONCE);
+    const onDesired = (agent: SimAgent) => void arrivals.set(agent, clock.monotonic());
+    const own = { url, ca, clock, onDesired, limited, signal, poll: options.poll };
+    for (const member of members) agents.push(simAgent(own, member));
+    const each = (what: string, work: (agent: SimAgent) => Promise<void>) =>
+      timedEach({ agents, atOnce: options.atOnce, clock, retry, signal }, work, (count) =>
+        phases.say(`${what} ${count} of ${options.agents}`),
+      );
+    const enrolled = await each('enrolled', (agent) => agent.enroll());
     phases.done('enrolled');
-    const connected = await each((agent) => agent.connect(), every('connected'));
+    const connected = await each('connected', (agent) => agent.connect());
     phases.done('connected');
 
     const beats = await heartbeats(agents, options, { clock, signal, say: phases.say });
-    const bytesPerAgent = (process.memoryUsage().rss - emptyBytes) / options.agents;
+    const bytesPerAgent = Math.round((process.memoryUsage.rss() - emptyBytes) / options.agents);
     phases.done('beaten');
 
-    const change = await measureChange();
+    arrivals.clear();
+    const changed = await measureChange(options.name);
     phases.done('changed');
     const lost = agents.filter((agent) => !agent.isConnected()).length;
     if (events.problem !== null)
       throw new BilletError('LINK_DOWN', `the stream of events ended: ${events.problem}`, {
         hint: 'look at the log of the coordinator',
       });
+    const { agents: count, name, limits } = options;
     return {
-      agents: options.agents,
-      preparedPerSecond: options.agents / prepared,
-      enrolledPerSecond: options.agents / enrolled,
-      connectedPerSecond: options.agents / connected,
-      heartbeats: beats,
-      change,
-      events: {
-        delivered: events.delivered,
-        p50Ms: quantile(events.lateMs, 0.5),
-        p99Ms: quantile(events.lateMs, 0.99),
-      },
-      bytesPerAgent,
-      lost,
+      ...{ agents: count, name, limits },
+      prepared: { ...prepared, perSecond },
+      ...{ enrolled, connected, heartbeats: beats, changed },
+      events: phaseOf(events.lateMs, clock.monotonic() - start),
+      ...{ bytesPerAgent, retries, lost },
     };
   } finally {
-    for (const agent of agents) agent.close();
+    const { signal: never } = new AbortController();
+    await inParallel(agents.length, CLOSES_AT_ONCE, never, async (n) => agents[n]?.close());
+    following.abort();
     if (!options.keep) {
-      // Also what was asked for when it was cut short, and whose answer nobody saw.
-      const names = Array.from({ length: options.agents }, (_, n) => `${options.name}-${n}`);
-      const reached = signal.aborted ? names.slice(0, members.length + 32) : names;
-      await removeFleet(coordinator, reached, every('removed'));
+      let removed = 0;
+      if (signal.aborted) io.stderr.write('removing what was made; Ctrl-C again leaves it there\n');
+      await removeFleet(deps, options.name, () => {
+        removed += 1;
+        phases.say(`removed ${removed}`);
+      });
       phases.done('removed');
     }
-    following.abort();
   }
 
-  async function measureChange(): Promise<Simulation['change']> {
-    arrivals.clear();
-    const answered: { at: number; generation: number }[] = [];
+  async function measureChange(name: ResourceName): Promise<Phase> {
+    const before = agents.map((agent) => agent.generation());
     const since = clock.monotonic();
-    const changing = changeFleet(coordinator, members, signal, (n, generation) => {
-      answered[n] = { at: clock.monotonic(), generation };
-    });
-    await changing;
-    const has = (n: number) => (agents[n]?.generation() ?? 0) >= (answered[n]?.generation ?? 1);
-    let missing = 0;
-    do {
-      missing = agents.filter((_, n) => !has(n)).length;
+    await changeFleet(deps, name, signal);
+    for (;;) {
+      const missing = agents.filter((agent, n) => agent.generation() <= (before[n] ?? 0)).length;
+      if (missing === 0) break;
       phases.say(`changed: ${agents.length - missing} of ${agents.length} have it`);
       if (clock.monotonic() - since > CHANGE_LIMIT_MS)
         throw new BilletError('TIMEOUT', `${missing} agents did not get the change`, {
           hint: 'look at the log and the load of the coordinator',
         });
-      if (missing > 0) await clock.sleep(LOOK_EVERY_MS, signal);
-    } while (missing > 0);
-    // An agent that was nudged may have it before the operator has the answer.
-    const times = agents.map((agent, n) =>
-      Math.max(0, (arrivals.get(agent) ?? since) - (answered[n]?.at ?? since)),
+      await clock.sleep(LOOK_EVERY_MS, signal);
+    }
+    const times = agents.map((agent) => (arrivals.get(agent) ?? since) - since);
+    return phaseOf(
+      times,
+      times.reduce((most, ms) => Math.max(most, ms), 0),
     );
-    const last = Math.max(...arrivals.values());
-    return {
-      allSeconds: (last - since) / 1000,
-      p50Ms: quantile(times, 0.5),
-      p99Ms: quantile(times, 0.99),
-    };
   }
+}
+
+/** Some agents at once, each tried again where that may help. */
+async function timedEach(
+  given: {
+    readonly agents: readonly SimAgent[];
+    readonly atOnce: number;
+    readonly clock: Clock;
+    readonly retry: Retry;
+    readonly signal: AbortSignal;
+  },
+  work: (agent: SimAgent) => Promise<void>,
+  told: (count: number) => void,
+): Promise<Phase> {
+  const { agents, atOnce, clock, retry, signal } = given;
+  const times: number[] = [];
+  const start = clock.monotonic();
+  await inParallel(agents.length, atOnce, signal, async (n) => {
+    const agent = agents[n];
+    if (agent === undefined) return;
+    const since = clock.monotonic();
+    await retried(retry, signal, () => work(agent));
+    told(times.push(clock.monotonic() - since));
+  });
+  return phaseOf(times, clock.monotonic() - start);
 }
