@@ -5,9 +5,11 @@ import { credentialRecords } from './access/credentials.ts';
 import { returnRecords } from './backup/records.ts';
 import { catalogRecords } from './catalog/records.ts';
 import { claimRecords } from './claims/records.ts';
+import { drainRecords } from './drain/records.ts';
 import { eventRecords } from './events/records.ts';
 import { nodeRecords } from './nodes/records.ts';
 import { tokenRecords } from './nodes/tokens.ts';
+import { signalRecords } from './signals/records.ts';
 import type { Store } from './store/store.ts';
 import { taskRecords } from './tasks/records.ts';
 
@@ -24,4 +26,6 @@ export const records = (store: Store, clock: Clock) => ({
   ...nodeRecords(store),
   ...taskRecords(store),
   ...returnRecords(store),
+  ...signalRecords(store),
+  ...drainRecords(store),
 });

@@ -87,6 +87,11 @@ export const CODES = {
     meaning: 'the coordinator answers with an older desired state than the node has',
   },
   DOCUMENT_INVALID: { status: 400, retry: false, meaning: 'a document that cannot be read' },
+  DRAIN_INCOMPLETE: {
+    status: 409,
+    retry: false,
+    meaning: 'something on the node would not go in the time that a drain had',
+  },
   DRAIN_REQUIRED: {
     status: 409,
     retry: false,

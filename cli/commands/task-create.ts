@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
-import { AskedSpec } from '#shared/schema/task.ts';
+import { TaskSpec } from '#shared/schema/task.ts';
 import { assertSucceeded, awaitTask } from '../await-task.ts';
 import type { CommandIo } from '../command-io.ts';
 import { cleanLines, emit } from '../output.ts';
@@ -67,7 +67,7 @@ export function addTaskCreate(parent: Command, io: CommandIo): void {
   for (const command of [reboot, logs, probe]) create.addCommand(command);
 }
 
-const kind = (name: AskedSpec['kind'], description: string) =>
+const kind = (name: TaskSpec['kind'], description: string) =>
   withRemoteOptions(
     new Command(name)
       .description(description)
@@ -81,7 +81,7 @@ const kind = (name: AskedSpec['kind'], description: string) =>
 function wire<O>(command: Command, io: CommandIo, specOf: (options: O) => unknown): void {
   command.action((text: string, options: CreateOptions & O) => {
     const { shape } = routes.createTask.body;
-    const spec = parseArgument(AskedSpec, specOf(options), 'the task');
+    const spec = parseArgument(TaskSpec, specOf(options), 'the task');
     const attemptsMax = parseArgument(shape.attemptsMax, Number(options.attempts), '--attempts');
     const timeoutMs = parseArgument(Seconds, options.timeout, '--timeout') * 1000;
     const key = parseArgument(shape.idempotencyKey, options.key, '--key');

@@ -6,6 +6,7 @@ import { BilletError } from '#shared/errors.ts';
 import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { aheadView } from '../backup/records.ts';
+import { drainOf } from '../drain/drain-of.ts';
 import { recordHeartbeat, significance } from '../nodes/heartbeat-writes.ts';
 import { isLive } from '../nodes/lifecycle.ts';
 import type { Presence } from '../nodes/views.ts';
@@ -109,14 +110,15 @@ export function live(options: LiveOptions): Live {
     },
 
     async presence(instance) {
-      const [said, lastSeenAt, back] = await Promise.all([
+      const [said, lastSeenAt, back, drain] = await Promise.all([
         lastSaid(instance),
         liveness.lastSeen(instance),
         records.returns.get(instance),
+        drainOf(records, instance),
       ]);
       const heartbeat = said?.heartbeat ?? null;
       const ahead = aheadView(instance, back?.record ?? null);
-      return { heartbeat, lastSeenAt, connected: connections.has(instance), ahead };
+      return { heartbeat, lastSeenAt, connected: connections.has(instance), ahead, drain };
     },
 
     nextChange: changes.next,

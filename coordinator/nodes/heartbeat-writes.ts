@@ -4,6 +4,7 @@
 import type { Heartbeat } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { heardOf } from '../backup/held.ts';
+import { drainAgain } from '../drain/drain-news.ts';
 import { COORDINATOR, type News, nodeActor } from '../events/records.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change } from '../store/collection.ts';
@@ -12,6 +13,7 @@ import { bootSteps } from '../tasks/lease-writes.ts';
 import { stepChanges } from '../tasks/task-writes.ts';
 import { after } from './lifecycle.ts';
 import { forgetChanges } from './node-moves.ts';
+import { preempted } from './preemption.ts';
 import { enter, type InstanceRecord } from './records.ts';
 import { confirm, reject } from './rules.ts';
 import { revokeTokenChanges } from './token-writes.ts';
@@ -33,6 +35,7 @@ export const significance = (heartbeat: Heartbeat): string =>
     heartbeat.lastReconcile?.code,
     heartbeat.lastReconcile?.outcome === 'failed',
     heartbeat.conditions.map(({ code }) => code).sort(),
+    heartbeat.preemption?.endsAt,
   ]);
 
 /** The instance after it said this, and what is to be told of it. */
@@ -46,7 +49,8 @@ function absorb(
   let next = before;
   if (heartbeat.bootId !== before.bootId) {
     // The boot that was ordered has taken place, also when a surviving key needed no token.
-    next = { ...next, bootId: heartbeat.bootId, boot: { ordered: false, token: null } };
+    const boot = { ordered: false, token: null };
+    next = { ...next, bootId: heartbeat.bootId, boot, drained: false };
     news.push({ actor, kind: 'instance.booted', text: `booted as ${heartbeat.bootId}` });
   }
   for (const { generation, verdict, reason } of heartbeat.verdicts ?? []) {
@@ -55,6 +59,18 @@ function absorb(
     next = rejected;
     const text = `generation ${generation} was rejected: ${reason}`;
     news.push({ actor, kind: 'generation.rejected', text, details: { generation } });
+  }
+  const { preemption } = heartbeat;
+  const notice = preemption && preempted(next, Date.parse(preemption.endsAt), now);
+  if (notice) {
+    next = notice.next;
+    news.push({ actor, kind: 'instance.preempted', text: notice.text });
+  }
+  const runs = heartbeat.modules?.find(({ state }) => state === 'attached');
+  if (next.drained && runs) {
+    next = { ...next, drained: false };
+    const text = `${before.id} was drained, and ${runs.name} runs on it`;
+    news.push({ actor, kind: 'instance.not_empty', text });
   }
   // It restarts by itself, into a generation that was good: a node without a disk needs a token then.
   const restarts = heartbeat.conditions.some(({ code }) => code === 'GOING_BACK');
@@ -101,7 +117,9 @@ export async function recordHeartbeat(
     }
     if (next.bootId !== found.record.bootId && next.bootId !== null) {
       const steps = await bootSteps(records, id, next.bootId);
-      changes.push(...(await stepChanges(records, id, steps)));
+      const again = await drainAgain(records, id);
+      const added = again === null ? [] : [again.task];
+      changes.push(...(await stepChanges(records, id, steps, added)), ...(again?.changes ?? []));
     }
     const unused = next.boot.token === null ? found.record.boot.token : null;
     if (unused !== null) changes.push(...(await revokeTokenChanges(records, unused)));

@@ -1,14 +1,14 @@
 // The end of an instance: ordered by a person or a rule, and closed once no machine is left. Each is
 // one commit of instance, certificates, tokens, tasks, node and event.
 
-import { BilletError } from '#shared/errors.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import type { Register } from '../ca/register.ts';
+import { drainRequired } from '../drain/losses.ts';
 import { COORDINATOR } from '../events/records.ts';
 import type { Records } from '../records.ts';
 import type { Change, Found } from '../store/collection.ts';
 import { type Draft, transact } from '../store/transact.ts';
-import { closingSteps, openTasks, stepChanges } from '../tasks/task-writes.ts';
+import { closingSteps, stepChanges } from '../tasks/task-writes.ts';
 import { freshInstance, instanceCreated, noInstance, told } from './instance-writes.ts';
 import { after, follow, isLive, needsDrain } from './lifecycle.ts';
 import { type Deadline, dueDeadline } from './lifecycle-deadlines.ts';
@@ -200,11 +200,13 @@ export async function closeDraft(
   const isProven = machine !== null && !machine.abandoned;
   const operation = isProven ? await records.operations.get(machine.operation) : null;
   const indexed = machine && (await records.machines.get(machine.uuid));
+  const drain = await records.drains.get(id);
   return {
     changes: [
       records.instances.put(id, next, revision),
       ...(operation ? [records.operations.drop(operation.id, operation.revision)] : []),
       ...(indexed ? [records.machines.drop(indexed.id, indexed.revision)] : []),
+      ...(drain ? [records.drains.drop(id, drain.revision)] : []),
       ...(await nodeChanges(records, record)),
       told(records, COORDINATOR, id, 'instance.terminated', reason),
     ],
@@ -222,25 +224,4 @@ async function nodeChanges(records: Records, record: InstanceRecord): Promise<re
   const machine = newMachine(record.machine.shape, null);
   const next = freshInstance(records, left.record, { provider, machine });
   return instanceCreated(records, COORDINATOR, left, next);
-}
-
-async function drainRequired(records: Records, record: InstanceRecord): Promise<BilletError> {
-  const { id, state } = record;
-  const [heartbeat, tasks] = await Promise.all([
-    records.heartbeats.get(id),
-    openTasks(records, id),
-  ]);
-  const modules = heartbeat?.record.heartbeat.modules ?? [];
-  const services = modules.filter((one) => one.state === 'attached').map(({ name }) => name);
-  const disks = record.machine?.shape.disks.map(({ serial }) => serial) ?? [];
-  const loses = [
-    ...services.map((name) => `the service ${name}, without its stop`),
-    ...tasks.map((task) => `the task ${task.id} (${task.record.spec.kind})`),
-    ...disks.map((serial) => `the disk ${serial} with all that is on it`),
-  ];
-  const what = loses.length === 0 ? 'what runs on it' : loses.join(', ');
-  return new BilletError('DRAIN_REQUIRED', `${id} is ${state}; ending it now loses ${what}`, {
-    hint: `drain it first, or billet instance terminate ${id} --force`,
-    details: { state, loses },
-  });
 }

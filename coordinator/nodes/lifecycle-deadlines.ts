@@ -127,6 +127,8 @@ export interface Waiting {
   readonly stateSince: number;
   /** `afterMs` of the last deadline of this state that was signalled; 0 before. */
   readonly signalled: number;
+  /** Seen empty: what comes next is for a person to say. */
+  readonly drained?: boolean;
 }
 
 /** In order of time. */
@@ -142,6 +144,7 @@ export function deadlinesOf({
 
 /** What is left of a state's deadlines: the newest one that is past and was not acted on, or null. */
 export function dueDeadline(instance: Waiting, now: number): Deadline | null {
+  if (instance.state === 'draining' && instance.drained) return null;
   const due = deadlinesOf(instance).filter(
     ({ afterMs, action }) =>
       instance.stateSince + afterMs <= now && (action !== 'signal' || afterMs > instance.signalled),

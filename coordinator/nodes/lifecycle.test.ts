@@ -171,6 +171,13 @@ test('a deadline is signalled once, and later ends the wait', () => {
     }
 });
 
+test('what was seen empty waits for a person, and is no news', () => {
+  const common = { provider: 'local-qemu', lifecycleClass: 'persistent', stateSince: 0 } as const;
+  const draining = { ...common, state: 'draining', signalled: 0 } as const;
+  assert.equal(dueDeadline({ ...draining, drained: false }, DAY_MS)?.action, 'signal');
+  assert.equal(dueDeadline({ ...draining, drained: true }, DAY_MS), null);
+});
+
 test('retries wait longer and longer, up to a minute', () => {
   const waits = [0, 1, 2, 3, 4, 5, 6, 7, 500].map(retryAfterMs);
   assert.deepEqual(waits, [0, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);

@@ -27,6 +27,7 @@ export interface Presence {
   readonly connected: boolean;
   /** What it waits for after a restore. */
   readonly ahead: Instance['ahead'];
+  readonly drain: Instance['drain'];
 }
 
 export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
@@ -52,6 +53,7 @@ export const instanceView = (record: InstanceRecord, presence: Presence): Instan
     notAfter: isoTime(record.certificate.notAfter),
   },
   drained: record.drained,
+  drain: presence.drain,
   machine: record.machine && machineView(record.machine),
 });
 

@@ -6,6 +6,7 @@ import { accessHandlers } from './access-handlers.ts';
 import { caHandlers } from './ca-handlers.ts';
 import { catalogHandlers } from './catalog-handlers.ts';
 import { claimHandlers } from './claim-handlers.ts';
+import { drainHandlers } from './drain-handlers.ts';
 import { nodeAdminHandlers } from './node-admin-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
 import { providerHandlers } from './provider-handlers.ts';
@@ -17,6 +18,7 @@ export const handlers: Handlers = {
   ...accessHandlers,
   ...catalogHandlers,
   ...claimHandlers,
+  ...drainHandlers,
   ...providerHandlers,
   ...caHandlers,
   ...taskHandlers,

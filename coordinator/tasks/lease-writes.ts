@@ -3,6 +3,7 @@
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId, TaskId } from '#shared/schema/ids.ts';
 import type { TaskOutcome } from '#shared/schema/task.ts';
+import { drainEnded } from '../drain/drain-news.ts';
 import { nodeActor } from '../events/records.ts';
 import type { InstanceRecord } from '../nodes/records.ts';
 import type { Records } from '../records.ts';
@@ -86,9 +87,12 @@ export async function reportTask(
     if (next === found.record) return null;
     const why = next.result?.message ? `: ${next.result.message}` : '';
     return {
-      changes: await stepChanges(records, holder, [
-        step(found, next, `task.${next.state}`, `${next.state}${why}`),
-      ]),
+      changes: [
+        ...(await stepChanges(records, holder, [
+          step(found, next, `task.${next.state}`, `${next.state}${why}`),
+        ])),
+        ...(await drainEnded(records, next)),
+      ],
       result: () => next,
     };
   });

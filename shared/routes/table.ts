@@ -5,6 +5,7 @@ import * as architecture from './architecture.ts';
 import * as backup from './backup.ts';
 import * as claim from './claim.ts';
 import * as classes from './class.ts';
+import * as drain from './drain.ts';
 import * as instanceType from './instance-type.ts';
 import * as node from './node.ts';
 import * as operator from './operator.ts';
@@ -14,6 +15,7 @@ import * as provider from './provider.ts';
 import * as publication from './publication.ts';
 import * as region from './region.ts';
 import type { Route } from './route.ts';
+import * as signal from './signal.ts';
 import * as task from './task.ts';
 import * as template from './template.ts';
 
@@ -31,6 +33,8 @@ export const routes = {
   ...instanceType,
   ...classes,
   ...pool,
+  ...drain,
+  ...signal,
   ...task,
   ...backup,
 } as const satisfies Record<string, Route>;

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { Digest } from '../digest.ts';
 import { LifecycleClass, PLACEMENT } from './class.ts';
 import { BootImage } from './desired.ts';
+import { Drain } from './drain.ts';
 import { Facts } from './facts.ts';
 import { Condition, Heartbeat } from './heartbeat.ts';
 import {
@@ -123,6 +124,8 @@ export const Instance = z.object({
   certificate: z.object({ serial: Serial, notAfter: Timestamp }).nullable(),
   /** Whether nothing was left running on it when its drain ended. */
   drained: z.boolean(),
+  /** Null where none was ordered, or it was taken back. */
+  drain: Drain.nullable().default(null),
   /** At its provider; null where a person provides it. */
   machine: Machine.nullable(),
 });
