@@ -106,7 +106,7 @@ export async function startCoordinator(
   const nodes = await openLive(live);
 
   const provisioning = openProvisioning({
-    ...{ config, records, authority, clock, log },
+    ...{ config, records, authority, register, revocations, clock, log, seen: nodes.seen },
     url: () => advertisedUrl(config, 'https', https),
     bootUrl: () => boot && advertisedUrl(config, 'http', boot),
     openProviders: options.openProviders,
@@ -178,9 +178,9 @@ export async function startCoordinator(
   ready = true;
 
   const { removeAbandonedUploads } = registry;
-  const keepCertificateFresh = ca.keepFresh;
+  const upkeep = { removeAbandonedUploads, keepCertificateFresh: ca.keepFresh };
   const work = [
-    ...startSweeps({ ...deps, removeAbandonedUploads, keepCertificateFresh }, signal),
+    ...startSweeps({ ...deps, ...upkeep, config, seen: nodes.seen }, signal),
     ...nodes.work,
     ...provisioning.start(signal),
   ];

@@ -17,17 +17,12 @@ export interface Exit {
  * A code other than 0 is a result, not an error. UNSUPPORTED when there is no such program; the
  * reason of `signal` on an abort.
  */
-export type Run = (
-  argv: readonly [string, ...string[]],
-  signal: AbortSignal,
-  input?: string,
-) => Promise<Exit>;
+export type Run = (argv: readonly [string, ...string[]], signal: AbortSignal) => Promise<Exit>;
 
-export const runProgram: Run = async ([file, ...args], signal, input = '') => {
+export const runProgram: Run = async ([file, ...args], signal) => {
   signal.throwIfAborted();
-  const child = spawn(file, args, { signal, killSignal: 'SIGKILL', stdio: 'pipe' });
-  // What ends without reading its input is its own business.
-  child.stdin.on('error', () => undefined).end(input);
+  const stdio = ['ignore', 'pipe', 'pipe'] as const;
+  const child = spawn(file, args, { signal, killSignal: 'SIGKILL', stdio: [...stdio] });
   const ended = once(child, 'close');
   ended.catch(() => undefined);
   try {

@@ -1,6 +1,8 @@
 // libvirt as a hypervisor, by virsh(1): domains are defined, started, asked after and removed. What a
 // domain is, is in providers/libvirt-xml.ts.
 
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BilletError } from '#shared/errors.ts';
 import { OperationKey } from '#shared/schema/provider.ts';
@@ -15,11 +17,11 @@ export function libvirtHypervisor(
 ): Hypervisor {
   const { uri, run } = options;
   // Messages are compared below, so they are asked for in one language.
-  const virsh = (words: readonly string[], signal: AbortSignal, input?: string): Promise<Exit> =>
-    run(['env', 'LC_ALL=C', 'virsh', '--quiet', '--connect', uri, ...words], signal, input);
+  const virsh = (words: readonly string[], signal: AbortSignal): Promise<Exit> =>
+    run(['env', 'LC_ALL=C', 'virsh', '--quiet', '--connect', uri, ...words], signal);
 
-  async function must(words: readonly string[], signal: AbortSignal, input?: string) {
-    const { code, stdout, stderr } = await virsh(words, signal, input);
+  async function must(words: readonly string[], signal: AbortSignal) {
+    const { code, stdout, stderr } = await virsh(words, signal);
     if (code === 0) return stdout;
     throw failed(words[0] ?? '', stderr);
   }
@@ -45,8 +47,10 @@ export function libvirtHypervisor(
     },
 
     async start(plan, signal) {
+      const path = join(plan.dir, 'domain.xml');
+      await writeFile(path, domainXml(plan, options), { mode: 0o600 });
       // An existing definition is replaced: it may be of an attempt whose files were other ones.
-      await must(['define', '/dev/stdin'], signal, domainXml(plan, options));
+      await must(['define', path], signal);
       await unless(/already (active|running)/i, ['start', domainName(plan.operation)], signal);
     },
 

@@ -5,9 +5,10 @@ import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import type { ProviderFault } from '#shared/schema/provider.ts';
+import type { Revocations } from '../ca/revocation.ts';
 import { COORDINATOR } from '../events/records.ts';
 import type { Log } from '../log.ts';
-import { closeDraft, failDraft } from '../nodes/instance-end.ts';
+import { closeDraft, type EndDeps, type Ended, failDraft } from '../nodes/instance-end.ts';
 import { told } from '../nodes/instance-writes.ts';
 import { after } from '../nodes/lifecycle.ts';
 import { retryAfterMs } from '../nodes/lifecycle-deadlines.ts';
@@ -17,10 +18,12 @@ import type { Found } from '../store/collection.ts';
 import type { Condition } from '../store/store.ts';
 import { type Draft, transact } from '../store/transact.ts';
 import { limited } from './limited.ts';
+import { drainPreempted, preemptedDraft, takenDraft } from './lost/preemption.ts';
 import { type OrderDeps, orderOf } from './order.ts';
 import { actOn, isReplacedWhenLost, turnOf } from './plan.ts';
 
-export interface DriveDeps extends OrderDeps {
+export interface DriveDeps extends OrderDeps, EndDeps {
+  readonly revocations: Pick<Revocations, 'reached'>;
   readonly providers: Providers;
   readonly clock: Clock;
   readonly log: Log;
@@ -47,7 +50,7 @@ export async function drive(
 ): Promise<void> {
   const { records, clock } = deps;
   /** Commits what `draft` makes of the record as it is then; null when it declines. */
-  const write = (draft: (found: Found<InstanceRecord>) => Promise<Draft<unknown> | null>) =>
+  const write = <T>(draft: (found: Found<InstanceRecord>) => Promise<Draft<T> | null>) =>
     transact(records.store, `instance ${id}`, async () => {
       const found = await records.instances.get(id);
       const wanted = found && (await draft(found));
@@ -85,6 +88,15 @@ export async function drive(
         result: () => true,
       };
     });
+  }
+
+  /** True when that was due; what was revoked counts before anything else is done. */
+  async function ends(
+    draft: (found: Found<InstanceRecord>) => Promise<Draft<Ended> | null>,
+  ): Promise<boolean> {
+    const ended = await write(draft);
+    if (ended && ended.revision !== null) await deps.revocations.reached(ended.revision);
+    return ended !== null;
   }
 
   const close = (reason: string) =>
@@ -131,6 +143,10 @@ export async function drive(
           found.record.state === record.state ? lostDraft(deps, found, provider.name) : null,
         );
         return false;
+      case 'taken':
+        return await ends(async (found) =>
+          found.record.state === record.state ? await takenDraft(deps, found) : null,
+        );
       case 'destroy':
         await call('a destruction', destroy, (stop) => provider.terminate(operation, stop));
         // What it says counts for nothing; what it shows then does.
@@ -150,9 +166,11 @@ export async function drive(
 
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     signal.throwIfAborted();
+    await ends((found) => preemptedDraft(deps, found));
     const found = await records.instances.get(id);
     if (!found) return;
     const { record } = found;
+    await drainPreempted(records, record);
     const provider = deps.providers.get(record.provider);
     const turn = turnOf(record, clock.now());
     if (turn === 'none' || record.machine === null || provider === undefined) return;

@@ -5,6 +5,7 @@ import type { Clock } from '#shared/clock.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { type Leadership, type Leading, leadership } from '../store/leadership.ts';
 import { type DriveDeps, drive } from './drive.ts';
+import { type LossDeps, lossWatch } from './lost/watch.ts';
 import { isMoving, LOOK_EVERY_MS } from './plan.ts';
 
 const POLL_MS = 2_000;
@@ -22,6 +23,8 @@ export interface Provisioner {
 }
 
 export interface ProvisionerOptions extends DriveDeps {
+  /** When each instance was last seen, by any coordinator. */
+  readonly seen: LossDeps['seen'];
   /** This coordinator's name. */
   readonly holder: string;
 }
@@ -32,6 +35,7 @@ export function provisioner(options: ProvisionerOptions): Provisioner {
     ...{ store: records.store, clock, holder },
     ...{ name: 'provisioning', ttlMs: TERM_MS },
   });
+  const losses = lossWatch(options);
   const busy = new Map<InstanceId, Promise<void>>();
   /** When what should simply run was last looked at, by the monotonic clock. */
   const looked = new Map<InstanceId, number>();
@@ -41,8 +45,7 @@ export function provisioner(options: ProvisionerOptions): Provisioner {
     const found = await records.instances.get(id);
     if (!found) return false;
     const now = clock.monotonic();
-    const due =
-      isMoving(found.record.state) || (looked.get(id) ?? -Infinity) + LOOK_EVERY_MS <= now;
+    const due = isMoving(found.record) || (looked.get(id) ?? -Infinity) + LOOK_EVERY_MS <= now;
     if (due) looked.set(id, now);
     return due;
   }
@@ -60,6 +63,7 @@ export function provisioner(options: ProvisionerOptions): Provisioner {
   async function begin(signal: AbortSignal): Promise<void> {
     const term = await campaign(lead, signal);
     if (term === null) return;
+    await losses(term, signal);
     const known = new Set<InstanceId>();
     for await (const { record } of records.operations.all()) {
       known.add(record.instance);

@@ -24,14 +24,16 @@ export function turnOf(record: InstanceRecord, now: number): Turn {
 }
 
 /** Whether it is looked at as often as there is time, because something is to become of it. */
-export const isMoving = (state: InstanceState): boolean =>
-  state === 'pending' || state === 'provisioning' || state === 'terminating';
+export const isMoving = ({ state, preemption }: InstanceRecord): boolean =>
+  MOVING.has(state) || (preemption !== null && state !== 'terminated');
+
+const MOVING = new Set<InstanceState>(['pending', 'provisioning', 'terminating']);
 
 /**
  * After a look. make: ask for the machine, or switch it on again; lost: there was one, and now there
- * is proof of none; note: record what was seen.
+ * is proof of none; taken: its provider took it away, as it had said; note: record what was seen.
  */
-export type Act = 'make' | 'destroy' | 'lost' | 'note' | 'none';
+export type Act = 'make' | 'destroy' | 'lost' | 'taken' | 'note' | 'none';
 
 export function actOn(record: InstanceRecord, seen: MachineState): Act {
   const { state, machine } = record;
@@ -43,6 +45,7 @@ export function actOn(record: InstanceRecord, seen: MachineState): Act {
     case 'bootstrapping':
     case 'running':
     case 'draining':
+      if (seen !== 'running' && isTakenAway(record)) return 'taken';
       if (seen === 'absent') return 'lost';
       return seen === 'running' ? news : 'make';
     case 'terminating':
@@ -55,6 +58,10 @@ export function actOn(record: InstanceRecord, seen: MachineState): Act {
       return 'none';
   }
 }
+
+/** What its provider takes away is not switched on again. */
+const isTakenAway = ({ lifecycleClass, preemption }: InstanceRecord): boolean =>
+  preemption !== null && isReplaceable(lifecycleClass);
 
 /**
  * Whether its node gets another one by rule: not what never worked, or one that cannot work would be

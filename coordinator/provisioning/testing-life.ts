@@ -6,14 +6,23 @@ import type { InstanceId } from '#shared/schema/ids.ts';
 import { enter, type InstanceRecord } from '../nodes/records.ts';
 import { sqliteStore } from '../store/sqlite.ts';
 import { IN_MEMORY } from '../store/sqlite-file.ts';
-import { type Faults, handClock, type Life, life, newWorld, worldProvider } from './testing.ts';
+import {
+  type Faults,
+  type HandClock,
+  handClock,
+  type Life,
+  life,
+  newWorld,
+  type World,
+  worldProvider,
+} from './testing.ts';
 
-export async function withLife(
-  faults: Faults,
-  work: (
-    one: Life & { world: ReturnType<typeof newWorld>; clock: ReturnType<typeof handClock> },
-  ) => Promise<void>,
-): Promise<void> {
+export interface Tried extends Life {
+  readonly world: World;
+  readonly clock: HandClock;
+}
+
+export async function withLife(faults: Faults, work: (one: Tried) => Promise<void>): Promise<void> {
   const store = sqliteStore({ path: IN_MEMORY });
   const [world, clock] = [newWorld(), handClock()];
   try {

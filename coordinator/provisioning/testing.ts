@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
-import { NodeName } from '#shared/schema/ids.ts';
+import { type InstanceId, NodeName } from '#shared/schema/ids.ts';
 import { MachineShape, type MachineState, type OperationKey } from '#shared/schema/provider.ts';
 import { NodeSpec } from '#shared/schema/records.ts';
 import { certificateRegister } from '../ca/register.ts';
@@ -125,6 +125,8 @@ const IMAGE = {
 
 /** The part of a coordinator that concerns machines, over a store and a world. */
 export function life(store: Store, clock: Clock, provider: Provider, holder = 'a') {
+  /** When each instance was last seen. */
+  const seen = new Map<InstanceId, number>();
   const records = openRecords(store, clock);
   const providers: Providers = new Map([[provider.name, provider]]);
   const bootFiles: DriveDeps['bootFiles'] = async () => ({ kernel: '/k', initramfs: '/i' });
@@ -134,12 +136,15 @@ export function life(store: Store, clock: Clock, provider: Provider, holder = 'a
     url: () => 'https://10.0.2.2:1',
     bootScriptUrl: () => null,
     register: certificateRegister(store),
+    revocations: { reached: async () => undefined },
+    seen: async () => seen,
   } as const;
   const loop = provisioner(deps);
   const signal = new AbortController().signal;
   return {
     deps,
     records,
+    seen,
     pass: () => loop.pass(signal),
     async node(name: string, spec: object = {}): Promise<NodeName> {
       const wanted = {
