@@ -2,6 +2,7 @@
 //
 //   host/  one process on this machine: composing, ingest, pulling, digests, store
 //   link/  agents and coordinator: heartbeats, handshakes, enrollments
+//   simulate/  `billet simulate`: whole fleets of agents
 //   boot/  machines: from power-on to running
 
 import type { Bench } from './bench.ts';
@@ -16,6 +17,7 @@ import { pull } from './host/pull.ts';
 import { admissions } from './link/admissions.ts';
 import { connected } from './link/connected.ts';
 import { heartbeats } from './link/heartbeats.ts';
+import { simulate1000, simulate10000 } from './simulate/simulation.ts';
 
 export const BENCHES: readonly Bench[] = [
   compose,
@@ -26,13 +28,17 @@ export const BENCHES: readonly Bench[] = [
   heartbeats,
   connected,
   admissions,
+  simulate1000,
+  simulate10000,
   floor,
   cold,
   warm,
 ];
 
 /** All of them without words; else those with one of the words in their name. */
-export const chosenBenches = (words: readonly string[]): readonly Bench[] =>
-  words.length === 0
-    ? BENCHES
-    : BENCHES.filter(({ name }) => words.some((word) => name.includes(word)));
+export const chosenBenches = (words: readonly string[], full = false): readonly Bench[] =>
+  BENCHES.filter(
+    ({ name, onlyInFull }) =>
+      (words.length === 0 || words.some((word) => name.includes(word))) &&
+      (onlyInFull === undefined || full || words.includes(name)),
+  );

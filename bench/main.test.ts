@@ -23,6 +23,9 @@ test('a bench gives one JSON document: machine, figures, and whether targets are
 
 test('names are listed; a word that no bench has in its name is a wrong command line', () => {
   assert.match(bench('--list').stdout, /^host\/compose$/m);
+  assert.doesNotMatch(bench('--list').stdout, /simulate\/10000/);
+  assert.match(bench('--list', '--full').stdout, /^simulate\/10000$/m);
+  assert.match(bench('--list', 'simulate/10000').stdout, /^simulate\/10000$/m);
   const wrong = bench('nonsense');
   assert.equal(wrong.status, 2);
   assert.match(wrong.stderr, /no bench has nonsense/);
