@@ -4,8 +4,11 @@
 import type { Clock } from '#shared/clock.ts';
 import { followRollouts } from './catalog/rollouts.ts';
 import { clockWatch } from './clock-watch.ts';
+import type { Config } from './config.ts';
 import type { Log } from './log.ts';
 import { type SweepDeps, sweepDeadlines, sweepEvery, sweepRecords } from './nodes/sweep.ts';
+import { startSensors } from './signals/open.ts';
+import type { SensorDeps } from './signals/sweep.ts';
 
 const DEADLINES_EVERY_MS = 15_000;
 const RECORDS_EVERY_MS = 10 * 60_000;
@@ -22,10 +25,13 @@ export function startSweeps(
     readonly log: Log;
     readonly removeAbandonedUploads: () => Promise<unknown>;
     readonly keepCertificateFresh: () => Promise<void>;
+    readonly config: Pick<Config, 'name' | 'signals'>;
+    /** When each instance was last seen, by any coordinator. */
+    readonly seen: SensorDeps['lastSeen'];
   },
   signal: AbortSignal,
 ): readonly Promise<void>[] {
-  const { clock, log } = deps;
+  const { clock, log, config, seen: lastSeen, records } = deps;
   const watch = clockWatch({ clock, log });
   const every = (everyMs: number, work: () => Promise<void>) =>
     sweepEvery({ everyMs, clock, log }, signal, work);
@@ -39,5 +45,9 @@ export function startSweeps(
       await deps.removeAbandonedUploads();
     }),
     every(CERTIFICATE_EVERY_MS, deps.keepCertificateFresh),
+    startSensors(
+      { records, clock, log, config: config.signals, holder: config.name, lastSeen },
+      signal,
+    ),
   ];
 }

@@ -10,6 +10,7 @@ import { drainHandlers } from './drain-handlers.ts';
 import { nodeAdminHandlers } from './node-admin-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
 import { providerHandlers } from './provider-handlers.ts';
+import { signalHandlers } from './signal-handlers.ts';
 import { stateHandlers, taskHandlers } from './task-handlers.ts';
 
 export const handlers: Handlers = {
@@ -21,6 +22,7 @@ export const handlers: Handlers = {
   ...drainHandlers,
   ...providerHandlers,
   ...caHandlers,
+  ...signalHandlers,
   ...taskHandlers,
   ...stateHandlers,
   ...backupHandlers,

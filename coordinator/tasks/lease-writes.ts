@@ -7,6 +7,7 @@ import { drainEnded } from '../drain/drain-news.ts';
 import { nodeActor } from '../events/records.ts';
 import type { InstanceRecord } from '../nodes/records.ts';
 import type { Records } from '../records.ts';
+import { rebootQuiet } from '../signals/quiet-writes.ts';
 import type { Change, Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { finish, isUnheard, renew, seenBoot, take } from './lease.ts';
@@ -49,7 +50,7 @@ export async function leaseTasks(
       changes: [
         ...(await stepChanges(records, instance, steps)),
         ...(taken.some(({ next }) => next.spec.kind === 'reboot')
-          ? orderBootChanges(records, found)
+          ? [...orderBootChanges(records, found), ...(await rebootQuiet(records, instance, taken))]
           : []),
       ],
       result: () => taken.map(({ next }) => next),

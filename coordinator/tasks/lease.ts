@@ -16,6 +16,7 @@ export function leaseMs(spec: NodeTaskSpec): number {
       return 600 * SECOND;
     case 'collect-logs':
     case 'drain':
+    case 'reconcile':
     case 'uncordon':
       return 60 * SECOND;
     case 'run-probe':

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ResourceName } from './ids.ts';
 import { InstallPlan } from './install-plan.ts';
 import { Description, resourceOf } from './resource.ts';
+import { ClassSignals } from './signal.ts';
 
 /**
  * What a lost instance means. persistent: nothing destroys it without a person; ephemeral: replaced
@@ -26,6 +27,8 @@ export const ClassSpec = z.strictObject({
   /** Null: nothing is installed; machines boot over the network, or as their provider starts them. */
   install: InstallPlan.nullable().default(null),
   ...PLACEMENT,
+  /** What follows from signals of its nodes. */
+  signals: ClassSignals,
 });
 export type ClassSpec = z.infer<typeof ClassSpec>;
 

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { DrainOrder, DrainReport } from './drain.ts';
 import { InstanceId, TaskId, Timestamp } from './ids.ts';
-import { Probe } from './module.ts';
+import { ModuleName, Probe } from './module.ts';
 
 /** What an operator may ask once of a node. Strict. */
 export const TaskSpec = z.discriminatedUnion('kind', [
@@ -18,6 +18,12 @@ export const TaskSpec = z.discriminatedUnion('kind', [
     lines: z.int().min(1).max(2000).default(200),
   }),
   z.strictObject({ kind: z.literal('run-probe'), probe: Probe }),
+  /** Look again now; done when a whole pass has ended, failed when it left something undone. */
+  z.strictObject({
+    kind: z.literal('reconcile'),
+    /** Service modules that are taken down first, and brought up from nothing if they are wanted. */
+    restart: z.array(ModuleName).max(64).default([]),
+  }),
 ]);
 export type TaskSpec = z.infer<typeof TaskSpec>;
 
