@@ -14,7 +14,7 @@ import { processesWith } from '../../coordinator/drivers/processes.ts';
 import { openStage, type Stage } from '../boot/machine-fixture.ts';
 import { type Libvirtd, startLibvirtd } from './libvirtd-fixture.ts';
 
-const BOOT_S = '300';
+const BOOT_S = '550';
 const LIMIT_MS = 600_000;
 
 let stage: Stage;
