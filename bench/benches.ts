@@ -3,6 +3,7 @@
 //   host/  one process on this machine: composing, ingest, pulling, digests, store
 //   link/  agents and coordinator: heartbeats, handshakes, enrollments
 //   simulate/  `billet simulate`: whole fleets of agents
+//   signals/  the sensors over the store of a whole fleet
 //   boot/  machines: from power-on to running
 
 import type { Bench } from './bench.ts';
@@ -17,6 +18,7 @@ import { pull } from './host/pull.ts';
 import { admissions } from './link/admissions.ts';
 import { connected } from './link/connected.ts';
 import { heartbeats } from './link/heartbeats.ts';
+import { silent } from './signals/silent.ts';
 import { simulate1000, simulate10000 } from './simulate/simulation.ts';
 
 export const BENCHES: readonly Bench[] = [
@@ -30,6 +32,7 @@ export const BENCHES: readonly Bench[] = [
   admissions,
   simulate1000,
   simulate10000,
+  silent,
   floor,
   cold,
   warm,

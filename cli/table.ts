@@ -90,6 +90,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/task.ts')).taskCommand(io),
   },
   {
+    name: 'signal',
+    summary: 'list, show, acknowledge, approve and dismiss what sensors noticed',
+    load: async (io) => (await import('./commands/signal.ts')).signalCommand(io),
+  },
+  {
     name: 'events',
     summary: 'show what happened, and follow what happens',
     load: async (io) => (await import('./commands/events.ts')).eventsCommand(io),

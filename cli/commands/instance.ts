@@ -18,7 +18,9 @@ import {
 import { instanceColumns, instanceLines } from '../views/instance.ts';
 import { addProvision } from './instance/provision.ts';
 import { addTerminate } from './instance/terminate.ts';
+import { addWhy } from './instance/why.ts';
 import { instanceAcceptCommand } from './instance-accept.ts';
+import { instanceQuietCommand } from './instance-quiet.ts';
 
 export function instanceCommand(io: CommandIo): Command {
   const command = new Command('instance').description(
@@ -28,9 +30,11 @@ export function instanceCommand(io: CommandIo): Command {
   addProvision(command, io);
   addList(command, io);
   addShow(command, io);
+  addWhy(command, io);
   addBoot(command, io);
   addTerminate(command, io);
   command.addCommand(instanceAcceptCommand(io));
+  command.addCommand(instanceQuietCommand(io));
   return command;
 }
 

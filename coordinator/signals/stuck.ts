@@ -33,9 +33,11 @@ const SILENT_MS = 2 * 60_000;
 /** Of machines that run well, too. */
 const HARMLESS: ReadonlySet<string> = new Set([
   'BOOT_UNVERIFIED',
+  'CORDONED',
+  'DRAINED',
   'REBOOT_PENDING',
-  'STORE_IN_MEMORY',
   'SYSTEM_UNMANAGED',
+  'VERITY_UNAVAILABLE',
 ]);
 
 /** Whether it is worth to look closer: cheap, of the record alone. */
