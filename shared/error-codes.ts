@@ -120,6 +120,11 @@ export const CODES = {
     meaning: 'no published boot image for the machine to boot',
   },
   NOT_FOUND: { status: 404, retry: false, meaning: 'no such record' },
+  POOL_EMPTY: {
+    status: 409,
+    retry: true,
+    meaning: 'no instance of the pool is ready and fits the node',
+  },
   PROVIDER_DISABLED: { status: 409, retry: false, meaning: 'a provider that is switched off here' },
   PROVIDER_FAILED: {
     status: 502,

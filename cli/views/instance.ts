@@ -33,7 +33,7 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
   const { heartbeat, certificate } = instance;
   const pairs: [string, string][] = [
     ['instance', instance.id],
-    ['node', instance.node],
+    instance.pool === null ? ['node', instance.node] : ['warm in', instance.pool],
     ['state', `${instance.state} for ${ago(instance.stateSince, nowMs)}`],
   ];
   pairs.push(['provider', `${instance.provider}, ${instance.lifecycleClass}`]);

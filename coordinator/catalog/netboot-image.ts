@@ -7,8 +7,10 @@ import type { ResourceName } from '#shared/schema/ids.ts';
 import type { NodeRecord } from '../nodes/records.ts';
 import type { Records } from '../records.ts';
 
+type Bootable = Pick<NodeRecord, 'name' | 'derived'>;
+
 /** What a machine of the node boots. NETBOOT_IMAGE_MISSING, with the command that publishes it. */
-export async function requireBootImage(records: Records, node: NodeRecord): Promise<BootImage> {
+export async function requireBootImage(records: Records, node: Bootable): Promise<BootImage> {
   const { bootImage, platform } = node.derived;
   if (bootImage !== null) return bootImage;
   if (platform === null)
@@ -29,7 +31,7 @@ export async function requireBootImage(records: Records, node: NodeRecord): Prom
 /** For what is there and not published; else for a new one. */
 async function publishCommand(
   { catalog }: Records,
-  node: NodeRecord,
+  node: Bootable,
   platform: ResourceName,
 ): Promise<string> {
   const { template } = node.derived;

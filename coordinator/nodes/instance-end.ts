@@ -200,13 +200,14 @@ export async function closeDraft(
   const isProven = machine !== null && !machine.abandoned;
   const operation = isProven ? await records.operations.get(machine.operation) : null;
   const indexed = machine && (await records.machines.get(machine.uuid));
-  const drain = await records.drains.get(id);
+  const [drain, warm] = await Promise.all([records.drains.get(id), records.warm.get(id)]);
   return {
     changes: [
       records.instances.put(id, next, revision),
       ...(operation ? [records.operations.drop(operation.id, operation.revision)] : []),
       ...(indexed ? [records.machines.drop(indexed.id, indexed.revision)] : []),
       ...(drain ? [records.drains.drop(id, drain.revision)] : []),
+      ...(warm ? [records.warm.drop(id, warm.revision)] : []),
       ...(await nodeChanges(records, record)),
       told(records, COORDINATOR, id, 'instance.terminated', reason),
     ],

@@ -38,13 +38,16 @@ export function assertFree({ name, instance }: NodeRecord): void {
   });
 }
 
+/** What an instance is made for: a node, or a warm pool. */
+export type Subject = Pick<NodeRecord, 'name' | 'generation' | 'derived'>;
+
 /**
  * A new instance of the node, at its generation, with its first boot ordered; `provided` by a
  * provider, or else by a person. Not yet written.
  */
 export function freshInstance(
   records: Records,
-  node: NodeRecord,
+  node: Subject,
   provided?: Pick<InstanceRecord, 'provider' | 'machine'>,
 ): InstanceRecord {
   const record = { ...newRecord(newInstanceId(), node, records.clock.now()), ...provided };
@@ -66,7 +69,7 @@ export const instanceCreated = (
 ];
 
 /** What finds the machine of an instance, from before the first call to its provider on. */
-const operationChanges = (
+export const operationChanges = (
   records: Records,
   { id, node, provider, machine }: InstanceRecord,
 ): readonly Change[] =>
@@ -82,11 +85,12 @@ const operationChanges = (
 
 const newRecord = (
   id: InstanceId,
-  { name, generation, derived }: NodeRecord,
+  { name, generation, derived }: Subject,
   now: number,
 ): InstanceRecord => ({
   id,
   node: name,
+  pool: null,
   provider: 'manual',
   lifecycleClass: derived.lifecycleClass,
   state: 'pending',

@@ -8,7 +8,7 @@ import { after, FOLLOWS, follow, type Happening, needsDrain } from './lifecycle.
 import { deadlinesOf, dueDeadline, retryAfterMs, type Waiting } from './lifecycle-deadlines.ts';
 
 const HAPPENINGS = [
-  ...['provision', 'install', 'contact', 'ready', 'drain'],
+  ...['provision', 'install', 'contact', 'ready', 'claim', 'drain'],
   ...['resume', 'terminate', 'fail', 'gone'],
 ] as const satisfies readonly Happening[];
 const DAY_MS = 24 * 3_600_000;
@@ -183,10 +183,12 @@ test('retries wait longer and longer, up to a minute', () => {
   assert.deepEqual(waits, [0, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
 });
 
-test('what was ready and is not proven empty needs a drain first', () => {
-  assert.equal(needsDrain({ state: 'running', drained: false }), true);
-  assert.equal(needsDrain({ state: 'draining', drained: false }), true);
-  assert.equal(needsDrain({ state: 'draining', drained: true }), false);
+test('what was ready and is not proven empty needs a drain first; what waits in a pool has nothing to lose', () => {
+  const node = { pool: null };
+  assert.equal(needsDrain({ ...node, state: 'running', drained: false }), true);
+  assert.equal(needsDrain({ ...node, state: 'draining', drained: false }), true);
+  assert.equal(needsDrain({ ...node, state: 'draining', drained: true }), false);
   for (const state of ['pending', 'provisioning', 'bootstrapping', 'failed'] as const)
-    assert.equal(needsDrain({ state, drained: false }), false);
+    assert.equal(needsDrain({ ...node, state, drained: false }), false);
+  assert.equal(needsDrain({ pool: 'edge', state: 'running', drained: false }), false);
 });

@@ -12,7 +12,7 @@ export const FOLLOWS: Readonly<Record<InstanceState, readonly InstanceState[]>> 
   provisioning: ['installing', 'bootstrapping', 'terminating', 'failed'],
   installing: ['bootstrapping', 'terminating', 'failed'],
   bootstrapping: ['running', 'terminating', 'failed'],
-  running: ['draining', 'terminating', 'failed'],
+  running: ['bootstrapping', 'draining', 'terminating', 'failed'],
   draining: ['running', 'terminating', 'failed'],
   failed: ['terminating'],
   terminating: ['terminated', 'failed'],
@@ -29,6 +29,8 @@ export type Happening =
   | 'contact'
   /** The machine was seen ready on its generation. */
   | 'ready'
+  /** A node takes it from a warm pool: it is to become what that node should be. */
+  | 'claim'
   | 'drain'
   /** A drain was taken back. */
   | 'resume'
@@ -44,6 +46,7 @@ const LEADS_TO: Readonly<Record<Happening, InstanceState>> = {
   install: 'installing',
   contact: 'bootstrapping',
   ready: 'running',
+  claim: 'bootstrapping',
   drain: 'draining',
   resume: 'running',
   terminate: 'terminating',
@@ -53,7 +56,9 @@ const LEADS_TO: Readonly<Record<Happening, InstanceState>> = {
 
 /** Where a happening makes sense although the state that it leads to may follow others, too. */
 const ONLY_FROM: Partial<Readonly<Record<Happening, readonly InstanceState[]>>> = {
+  contact: ['pending', 'provisioning', 'installing'],
   ready: ['bootstrapping'],
+  claim: ['running'],
   resume: ['draining'],
 };
 
@@ -81,12 +86,16 @@ export function follow(state: InstanceState, next: InstanceState): InstanceState
 
 /**
  * Whether ending it now loses work that a drain would save: it has been ready, and was not proven
- * empty since.
+ * empty since. What waits in a pool has none.
  */
 export const needsDrain = (instance: {
   readonly state: InstanceState;
   readonly drained: boolean;
-}): boolean => (instance.state === 'running' || instance.state === 'draining') && !instance.drained;
+  readonly pool: string | null;
+}): boolean =>
+  (instance.state === 'running' || instance.state === 'draining') &&
+  !instance.drained &&
+  instance.pool === null;
 
 /** Whether an instance of that class may be destroyed, and its node get another, by rule alone. */
 export const isReplaceable = (lifecycleClass: LifecycleClass): boolean =>

@@ -20,6 +20,7 @@ export const INSTANCE_MIGRATIONS: Migrations = {
   1: (old) => ({
     ...(old as object),
     lifecycleClass: 'persistent',
+    pool: null,
     drained: false,
     replace: false,
     preemption: null,

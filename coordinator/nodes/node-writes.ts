@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { BilletError } from '#shared/errors.ts';
-import type { NodeName, ResourceName } from '#shared/schema/ids.ts';
+import { InstanceId, type NodeName, type ResourceName } from '#shared/schema/ids.ts';
 import type { NodeSpec } from '#shared/schema/records.ts';
 import { sourceReader } from '../catalog/sources.ts';
 import type { Records } from '../records.ts';
@@ -27,6 +27,10 @@ export async function createNode(
   },
 ): Promise<Found<NodeRecord>> {
   const { name, spec, set = null } = wanted;
+  if (InstanceId.safeParse(name).success)
+    throw new BilletError('BODY_INVALID', `${name} has the form of an instance's id`, {
+      hint: 'choose another name for the node: what waits in a warm pool goes by its id',
+    });
   const done = await transact(records.store, `node ${name}`, async () => {
     const existing = await records.nodes.get(name);
     if (existing && isDeepStrictEqual(existing.record.spec, spec)) return null;

@@ -81,7 +81,10 @@ export function newMachine(shape: MachineShape, request: string | null): Machine
 
 export const InstanceRecord = z.strictObject({
   id: InstanceId,
+  /** While it waits in a warm pool no node has it, and it goes by its own id. */
   node: NodeName,
+  /** In whose warm pool it waits; null once a node has it. */
+  pool: ResourceName.nullable(),
   provider: ProviderKind,
   lifecycleClass: LifecycleClass,
   state: InstanceState,
@@ -147,6 +150,13 @@ export const nodeRecords = (store: Store) => ({
     prefix: 'operations',
     schema: z.strictObject({ instance: InstanceId, provider: ProviderKind }),
     id: OperationKey,
+    version: 1,
+  }),
+  /** Instances that wait in a warm pool, until a node has them or they have ended. */
+  warm: collection(store, {
+    prefix: 'warm',
+    schema: z.strictObject({ pool: ResourceName }),
+    id: InstanceId,
     version: 1,
   }),
   /** Desired state as it was made for one generation of one instance. */

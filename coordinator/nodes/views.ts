@@ -33,6 +33,7 @@ export interface Presence {
 export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
   id: record.id,
   node: record.node,
+  pool: record.pool,
   provider: record.provider,
   lifecycleClass: record.lifecycleClass,
   state: record.state,

@@ -7,6 +7,7 @@ import { type Leadership, type Leading, leadership } from '../store/leadership.t
 import { type DriveDeps, drive } from './drive.ts';
 import { type LossDeps, lossWatch } from './lost/watch.ts';
 import { isMoving, LOOK_EVERY_MS } from './plan.ts';
+import { poolFiller } from './warm/fill.ts';
 
 const POLL_MS = 2_000;
 const TERM_MS = 15_000;
@@ -36,6 +37,7 @@ export function provisioner(options: ProvisionerOptions): Provisioner {
     ...{ name: 'provisioning', ttlMs: TERM_MS },
   });
   const losses = lossWatch(options);
+  const fillPools = poolFiller(options);
   const busy = new Map<InstanceId, Promise<void>>();
   /** When what should simply run was last looked at, by the monotonic clock. */
   const looked = new Map<InstanceId, number>();
@@ -64,6 +66,7 @@ export function provisioner(options: ProvisionerOptions): Provisioner {
     const term = await campaign(lead, signal);
     if (term === null) return;
     await losses(term, signal);
+    await fillPools(term.condition, signal);
     const known = new Set<InstanceId>();
     for await (const { record } of records.operations.all()) {
       known.add(record.instance);

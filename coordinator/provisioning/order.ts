@@ -10,12 +10,13 @@ import type { BootImage } from '#shared/schema/desired.ts';
 import type { Authorities } from '../ca/authorities.ts';
 import { requireBootImage } from '../catalog/netboot-image.ts';
 import { COORDINATOR } from '../events/records.ts';
-import { orderBoot } from '../nodes/instance-writes.ts';
-import type { InstanceRecord, MachineRecord, NodeRecord } from '../nodes/records.ts';
+import { orderBoot, type Subject } from '../nodes/instance-writes.ts';
+import type { InstanceRecord, MachineRecord } from '../nodes/records.ts';
 import { createBootToken } from '../nodes/token-writes.ts';
 import type { MachineOrder } from '../providers/provider.ts';
 import type { Records } from '../records.ts';
 import { directoryName } from '../registry/repositories.ts';
+import { subjectOf } from './warm/subject.ts';
 
 export interface BootFiles {
   readonly kernel: string;
@@ -51,7 +52,7 @@ export const registryBootFiles =
 /** The boot image of a node, with its files. NETBOOT_IMAGE_MISSING, with what publishes one. */
 export async function bootable(
   { records, bootFiles }: Pick<OrderDeps, 'records' | 'bootFiles'>,
-  node: NodeRecord,
+  node: Pick<Subject, 'name' | 'derived'>,
 ): Promise<BootFiles & { readonly image: BootImage }> {
   const image = await requireBootImage(records, node);
   const files = await bootFiles(image);
@@ -85,12 +86,8 @@ export async function orderOf(
     await orderBoot(deps.records, COORDINATOR, instance);
     return { ...common, start: { kind: 'network', url: bootScript(deps) } };
   }
-  const node = await deps.records.nodes.get(record.node);
-  if (!node)
-    throw new BilletError('NOT_FOUND', `no node ${record.node}`, {
-      hint: `billet instance terminate ${instance}`,
-    });
-  const { kernel, initramfs, image } = await bootable(deps, node.record);
+  const subject = await subjectOf(deps.records, record);
+  const { kernel, initramfs, image } = await bootable(deps, subject);
   await orderBoot(deps.records, COORDINATOR, instance);
   const token = await createBootToken(deps.records, instance);
   const identity = {

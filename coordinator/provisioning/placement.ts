@@ -4,9 +4,13 @@
 import { BilletError } from '#shared/errors.ts';
 import type { ResourceName } from '#shared/schema/ids.ts';
 import { MachineShape, type ProviderKind } from '#shared/schema/provider.ts';
-import type { NodeRecord } from '../nodes/records.ts';
+import type { Derived } from '#shared/schema/records.ts';
 import type { Records } from '../records.ts';
-import type { Placement } from './provision-writes.ts';
+
+export interface Placement {
+  readonly provider: ProviderKind;
+  readonly shape: MachineShape;
+}
 
 export interface PlacementOrder {
   readonly provider?: ProviderKind | undefined;
@@ -14,10 +18,16 @@ export interface PlacementOrder {
   readonly shape?: MachineShape | undefined;
 }
 
+interface Placed {
+  /** For people. */
+  readonly name: string;
+  readonly derived: Derived;
+}
+
 /** NOT_FOUND for a type that is not there; BODY_INVALID when nothing says who makes the machine. */
 export const placementOf =
   ({ catalog }: Records, order: PlacementOrder) =>
-  async ({ name, derived }: NodeRecord): Promise<Placement> => {
+  async ({ name, derived }: Placed): Promise<Placement> => {
     const typeName = order.instanceType ?? derived.instanceType;
     const type = typeName === null ? null : await catalog['instance-type'].get(typeName);
     if (typeName !== null && type === null)

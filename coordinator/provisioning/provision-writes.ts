@@ -3,7 +3,7 @@
 
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
-import type { MachineShape, ProviderFault, ProviderKind } from '#shared/schema/provider.ts';
+import type { ProviderFault, ProviderKind } from '#shared/schema/provider.ts';
 import { assertFree, freshInstance, instanceCreated } from '../nodes/instance-writes.ts';
 import { type InstanceRecord, type NodeRecord, newMachine } from '../nodes/records.ts';
 import type { Provider, Providers } from '../providers/provider.ts';
@@ -11,6 +11,8 @@ import type { Records } from '../records.ts';
 import type { Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { bootable, type OrderDeps } from './order.ts';
+import type { Placement } from './placement.ts';
+import { claim } from './warm/claim.ts';
 
 const NODES_MAX = 50;
 
@@ -22,13 +24,10 @@ export interface ProvisionOrder {
   readonly nodes: readonly NodeName[];
   /** How a node's machine is had: asked for once a node, so that a template or class may say it. */
   readonly placement: (node: NodeRecord) => Promise<Placement>;
+  /** Each node takes an instance that waits in its pool; nothing is made. */
+  readonly fromPool: boolean;
   /** The same key again returns the same instances. */
   readonly idempotencyKey: string | null;
-}
-
-export interface Placement {
-  readonly provider: ProviderKind;
-  readonly shape: MachineShape;
 }
 
 export interface Provisioned {
@@ -65,17 +64,18 @@ export async function provision(
     else {
       assertFree(node.record);
       const placement = await order.placement(node.record);
-      if (placement.provider !== 'manual') await bootable(deps, node.record);
+      const isMade = placement.provider !== 'manual' && !order.fromPool;
+      if (isMade) await bootable(deps, node.record);
       wanted.push({ node: name, ...placement });
     }
   }
-  await assertProviders(deps, wanted, signal);
+  if (!order.fromPool) await assertProviders(deps, wanted, signal);
   const results: Provisioned[] = [];
   for (const node of nodes) {
     const known = done.get(node);
     const one = wanted.find((each) => each.node === node);
     if (known) results.push({ node, instance: known, fault: null });
-    else if (one) results.push(await tried(deps.records, actor, one, request));
+    else if (one) results.push(await tried(one.node, () => had(deps.records, actor, one, order)));
   }
   return results;
 }
@@ -146,21 +146,29 @@ export async function machineCount(records: Records, provider: ProviderKind): Pr
   return count;
 }
 
-async function tried(
+/** From its pool, or new. */
+const had = (
   records: Records,
   actor: string,
   wanted: Wanted,
-  request: string | null,
-): Promise<Provisioned> {
-  const { node } = wanted;
+  { fromPool, idempotencyKey: request }: ProvisionOrder,
+): Promise<InstanceRecord> =>
+  fromPool
+    ? claim(records, actor, { node: wanted.node, placement: wanted, request })
+    : make(records, actor, wanted, request);
+
+async function tried(node: NodeName, work: () => Promise<InstanceRecord>): Promise<Provisioned> {
   try {
-    return { node, instance: (await make(records, actor, wanted, request)).id, fault: null };
+    return { node, instance: (await work()).id, fault: null };
   } catch (error) {
-    if (!(error instanceof BilletError) || error.code !== 'CONFLICT') throw error;
+    if (!(error instanceof BilletError) || !ITS_OWN.has(error.code)) throw error;
     const { code, message, hint } = error;
     return { node, instance: null, fault: { code, message, hint } };
   }
 }
+
+/** What concerns one node, and not the others. */
+const ITS_OWN: ReadonlySet<string> = new Set(['CONFLICT', 'POOL_EMPTY']);
 
 /** The record of what a provider will be asked for, before it is. */
 async function make(

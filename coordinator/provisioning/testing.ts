@@ -153,9 +153,9 @@ export function life(store: Store, clock: Clock, provider: Provider, holder = 'a
       };
       return (await createNode(records, 'admin:a', wanted)).record.name;
     },
-    ask(nodes: readonly NodeName[], idempotencyKey: string | null = null) {
+    ask(nodes: readonly NodeName[], idempotencyKey: string | null = null, fromPool = false) {
       const placement = async () => ({ provider: provider.name, shape: MachineShape.parse({}) });
-      const order = { nodes, placement, idempotencyKey };
+      const order = { nodes, placement, fromPool, idempotencyKey };
       return provision(deps, 'admin:a', order, signal);
     },
   };

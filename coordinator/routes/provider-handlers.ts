@@ -16,9 +16,9 @@ type ProviderHandlers = Pick<
 
 export const providerHandlers: ProviderHandlers = {
   async provisionInstances({ caller, body, signal }, deps) {
-    const { nodes, idempotencyKey = null, ...rest } = body;
+    const { nodes, fromPool, idempotencyKey = null, ...rest } = body;
     const placement = placementOf(deps.records, rest);
-    const order = { nodes, placement, idempotencyKey };
+    const order = { nodes, placement, fromPool, idempotencyKey };
     const items = await provision(deps, actorOf(caller), order, signal);
     deps.provisioner.wake();
     return { body: { items: [...items] } };

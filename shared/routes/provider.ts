@@ -29,6 +29,8 @@ export const provisionInstances = {
     instanceType: ResourceName.optional(),
     /** Without it, the one of the node's instance type. */
     shape: MachineShape.optional(),
+    /** Each node takes an instance that waits in the warm pool of its own; nothing is made. */
+    fromPool: z.boolean().default(false),
     /** The same key again returns the same instances. */
     idempotencyKey: z
       .string()

@@ -98,7 +98,10 @@ export type InstanceState = z.infer<typeof InstanceState>;
 
 export const Instance = z.object({
   id: InstanceId,
+  /** While it waits in a warm pool no node has it, and it goes by its own id. */
   node: NodeName,
+  /** In whose warm pool it waits; null once a node has it. */
+  pool: ResourceName.nullable().default(null),
   provider: ProviderKind,
   lifecycleClass: LifecycleClass,
   state: InstanceState,

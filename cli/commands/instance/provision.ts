@@ -26,6 +26,7 @@ interface ProvisionOptions extends RemoteOptions {
   readonly persist?: string;
   readonly boot?: string;
   readonly identity?: string;
+  readonly fromPool?: boolean;
   readonly wait?: boolean;
   readonly timeout: string;
 }
@@ -45,19 +46,24 @@ export function addProvision(parent: Command, io: CommandIo): void {
     .option('--persist <MiB>', 'a disk that keeps the store between boots')
     .option('--boot <how>', 'direct: kernel from the host; network: as a machine of metal')
     .option('--identity <how>', 'how a direct boot learns who it is: fw_cfg, smbios')
+    .option('--from-pool', 'take instances that wait in the warm pools of the nodes; make none')
     .option('--wait', 'wait until they run, and show how they stand')
     .option('--timeout <seconds>', 'how long to wait', '1800');
   withRemoteOptions(provision).action((names: string[], options: ProvisionOptions) =>
     withCoordinator(io, options, async (coordinator) => {
       const nodes = names.map((name) => parseArgument(NodeName, name, 'node'));
       const timeoutMs = secondsOf(options.timeout) * 1000;
-      const body = { nodes, ...placementOf(options), idempotencyKey: randomUUID() };
+      const fromPool = options.fromPool === true;
+      const body = { nodes, ...placementOf(options), fromPool, idempotencyKey: randomUUID() };
       const { items } = await coordinator.call(routes.provisionInstances, { body });
       assertAll(items);
       const ids = items.flatMap(({ instance }) => instance ?? []);
       if (!options.wait) {
         emit(io, options.json === true, items, () => [
-          ...items.map(({ node, instance }) => `${instance} of ${node} is asked for`),
+          ...items.map(
+            ({ node, instance }) =>
+              `${instance} of ${node} is ${fromPool ? 'taken from its pool' : 'asked for'}`,
+          ),
           `Next: billet instance show ${ids[0]}`,
         ]);
         return;
@@ -73,6 +79,7 @@ export function addProvision(parent: Command, io: CommandIo): void {
   withExamples(
     provision,
     'billet instance provision web-1 web-2 --wait',
+    'billet instance provision web-3 --from-pool --wait',
     'billet instance provision web-1 --provider local-qemu --cpus 2 --memory 2048',
   );
 }

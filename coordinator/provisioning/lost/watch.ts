@@ -66,7 +66,7 @@ async function watch({ records, seen }: LossDeps): Promise<readonly Watched[]> {
   return await Promise.all(
     found.map(async (one) => {
       const node = await records.nodes.get(one.node);
-      const pool = node?.record.spec.pool ?? null;
+      const pool = one.pool ?? node?.record.spec.pool ?? null;
       return {
         ...{ id: one.id, state: one.state, stateSince: one.stateSince },
         ...{ lifecycleClass: one.lifecycleClass, worked: one.goods.length > 0 },
