@@ -6,6 +6,8 @@ import type { Clock } from '#shared/clock.ts';
 import type { Digest } from '#shared/digest.ts';
 import type { Marker, MarkerValue } from '#shared/markers.ts';
 import type { Condition, HeartbeatReply, ModuleState } from '#shared/schema/heartbeat.ts';
+import { openCordon } from './drain/cordon.ts';
+import { drainTasks } from './drain/open.ts';
 import type { Exec } from './drivers/exec.ts';
 import type { Host } from './drivers/host.ts';
 import type { Log } from './drivers/journal.ts';
@@ -29,6 +31,7 @@ import { runAll } from './run-all.ts';
 import { collectLogsTask } from './tasks/collect-logs.ts';
 import { taskLoop } from './tasks/loop.ts';
 import { rebootTask } from './tasks/reboot.ts';
+import { reconcileTask } from './tasks/reconcile.ts';
 import { runProbeTask } from './tasks/run-probe.ts';
 
 /** What was booted, as the hand-over says. */
@@ -74,7 +77,11 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
   const state = await openState({ stateDir, runDir });
   const { journal, damage: lost } = await journalOrAnew(join(runDir, 'journal'));
   const queue = reportQueue(join(stateDir, 'reports'));
-  const damage = () => [...lost, ...state.damage, ...queue.damage, ...link.damage];
+  const cordon = await openCordon(stateDir);
+  const damage = () => [
+    ...[...lost, ...state.damage, ...queue.damage],
+    ...[...link.damage, ...cordon.damage],
+  ];
 
   let confirmed: number | null = null;
   let stopping = false;
@@ -136,6 +143,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
     probe: probeAll,
     document: () => link.desired.document,
     confirmed: () => confirmed,
+    held: () => cordon.held,
     onStatus,
     onDone(step) {
       log.info(describe(step), { BILLET_STEP: step.kind });
@@ -152,10 +160,12 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
     bootId,
     kinds: [
       rebootTask({ exec, stateDir, bootId }),
+      reconcileTask({ order: (...wanted) => loop.order(...wanted) }),
       collectLogsTask({ exec }),
       runProbeTask({
         probe: (probe, task) => runProbe(probe, { clock, units: ports.units }, task),
       }),
+      ...drainTasks({ clock, exec, bootId, cordon, loop, services: attached, units: ports.units }),
     ],
     onError: complain,
   });

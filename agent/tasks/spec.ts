@@ -7,7 +7,10 @@ import { type LeasedTask, NodeTaskSpec } from '#shared/schema/task.ts';
 type Kind = NodeTaskSpec['kind'];
 
 /** Throws BODY_INVALID, naming the field. */
-export function specOf<K extends Kind>(task: LeasedTask, kind: K): Extract<NodeTaskSpec, { kind: K }> {
+export function specOf<K extends Kind>(
+  task: LeasedTask,
+  kind: K,
+): Extract<NodeTaskSpec, { kind: K }> {
   const parsed = NodeTaskSpec.safeParse(task.spec);
   if (parsed.success && parsed.data.kind === kind)
     return parsed.data as Extract<NodeTaskSpec, { kind: K }>;
