@@ -2,6 +2,7 @@
 
 import { backupHandlers } from '../backup/handlers.ts';
 import type { Handlers } from '../router.ts';
+import { whyHandlers } from '../why/handlers.ts';
 import { accessHandlers } from './access-handlers.ts';
 import { caHandlers } from './ca-handlers.ts';
 import { catalogHandlers } from './catalog-handlers.ts';
@@ -26,4 +27,5 @@ export const handlers: Handlers = {
   ...taskHandlers,
   ...stateHandlers,
   ...backupHandlers,
+  ...whyHandlers,
 };

@@ -18,6 +18,7 @@ import type { Route } from './route.ts';
 import * as signal from './signal.ts';
 import * as task from './task.ts';
 import * as template from './template.ts';
+import * as why from './why.ts';
 
 export const routes = {
   ...node,
@@ -37,6 +38,7 @@ export const routes = {
   ...signal,
   ...task,
   ...backup,
+  ...why,
 } as const satisfies Record<string, Route>;
 
 export type Routes = typeof routes;
