@@ -28,6 +28,7 @@ export const PACKAGES = [
   },
   { name: 'cpio', why: 'unpacks boot images to look into them', for: ALL },
   { name: 'debian-archive-keyring', why: 'the keys that Debian signs its packages with', for: ALL },
+  { name: 'docker.io', why: 'the container engine that a drain stops', for: ['test'] },
   { name: 'dosfstools', why: 'makes FAT config drives, to read', for: ['test'] },
   { name: 'e2fsprogs', why: 'mkfs.ext4 for the object store', for: ALL },
   {

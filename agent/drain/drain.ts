@@ -34,7 +34,9 @@ export interface DrainDeps {
 }
 
 const LOOK_EVERY_MS = 1_000;
-const ENGINE_MS = 15_000;
+/** How long the engine may take to answer. */
+const ENGINE_MAX_MS = 15_000;
+const ENGINE_MIN_MS = 2_000;
 const DONE_MAX = 128;
 const STAYED_MAX = 64;
 
@@ -57,7 +59,7 @@ export async function drain(
   const said = new Map<string, string>();
   const done = new Set<string>();
   for (;;) {
-    const seen = await observe(deps, signal);
+    const seen = await observe(deps, until - clock.monotonic(), signal);
     const left = stayed(seen, order, said);
     const remainingMs = until - clock.monotonic();
     if (left.length === 0 || remainingMs <= 0) return reportOf(order, left, done);
@@ -91,14 +93,18 @@ async function begin(task: TaskId, { clock, cordon, attaching }: DrainDeps) {
   attaching.wake();
 }
 
-async function observe(deps: DrainDeps, signal: AbortSignal): Promise<Seen> {
+async function observe(deps: DrainDeps, remainingMs: number, signal: AbortSignal): Promise<Seen> {
   const { attaching, cluster, cordon } = deps;
   // Before the services are read: what is held afterwards was attached before.
   const { held } = attaching.status();
   return {
     holds: { attaching: held !== 'nothing', services: held === 'all' && cordon.held === 'all' },
     cluster: await cluster.observe(signal),
-    engine: await engineSeen(deps, signal),
+    engine: await engineSeen(
+      deps,
+      Math.max(ENGINE_MIN_MS, Math.min(ENGINE_MAX_MS, remainingMs)),
+      signal,
+    ),
     services: await attaching.services(signal),
     processes: await deps.processes(),
   };
@@ -107,15 +113,16 @@ async function observe(deps: DrainDeps, signal: AbortSignal): Promise<Seen> {
 /** One that hangs must not hold the drain beyond its time. */
 async function engineSeen(
   { clock, engine }: DrainDeps,
+  limitMs: number,
   signal: AbortSignal,
 ): Promise<SeenEngine | null> {
-  const limit = limited(clock, ENGINE_MS, signal);
+  const limit = limited(clock, limitMs, signal);
   try {
     return await engine.observe(limit.signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!limit.signal.aborted) throw error;
-    const reason = `docker did not answer in ${ENGINE_MS / 1000} s`;
+    const reason = `docker did not answer in ${Math.round(limitMs / 1000)} s`;
     return { kind: 'silent', containers: [], units: [], reason };
   } finally {
     limit.end();
