@@ -26,7 +26,7 @@ export async function withLife(faults: Faults, work: (one: Tried) => Promise<voi
   const store = sqliteStore({ path: IN_MEMORY });
   const [world, clock] = [newWorld(), handClock()];
   try {
-    await work({ ...life(store, clock, worldProvider(world, faults)), world, clock });
+    await work({ ...life({ store, clock, provider: worldProvider(world, faults) }), world, clock });
   } finally {
     await store.close();
   }

@@ -1,6 +1,7 @@
 // For tests: a world of machines outside any coordinator, a provider in front of it that can be made
 // to fail, hang, lie or die at each call, and coordinators' loops over a store that dies at a commit.
 
+import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { Digest } from '#shared/digest.ts';
@@ -124,14 +125,19 @@ const IMAGE = {
 };
 
 /** The part of a coordinator that concerns machines, over a store and a world. */
-export function life(store: Store, clock: Clock, provider: Provider, holder = 'a') {
+export function life(of: {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly provider: Provider;
   /** When each instance was last seen. */
-  const seen = new Map<InstanceId, number>();
+  readonly seen?: Map<InstanceId, number>;
+}) {
+  const { store, clock, provider, seen = new Map<InstanceId, number>() } = of;
   const records = openRecords(store, clock);
   const providers: Providers = new Map([[provider.name, provider]]);
   const bootFiles: DriveDeps['bootFiles'] = async () => ({ kernel: '/k', initramfs: '/i' });
   const deps = {
-    ...{ records, clock, providers, bootFiles, holder, log: silentLog },
+    ...{ records, clock, providers, bootFiles, holder: 'a', log: silentLog },
     authority: { fingerprint: FINGERPRINT },
     url: () => 'https://10.0.2.2:1',
     bootScriptUrl: () => null,
@@ -165,8 +171,7 @@ export type Life = ReturnType<typeof life>;
 /** The instance of the one node that was asked for. */
 export function only(items: readonly Provisioned[]) {
   const [item] = items;
-  if (!item?.instance) throw new Error(JSON.stringify(items));
-  return item.instance;
+  return item?.instance ?? assert.fail(JSON.stringify(items));
 }
 
 /** Lets what waits for nothing but the event loop go on. */
