@@ -4,7 +4,7 @@
 import type { Clock } from '#shared/clock.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { type SignalId, SignalTopic } from '#shared/schema/signal.ts';
-import { type ClockWatch, clockWatch } from '../clock-watch.ts';
+import { clockWatch } from '../clock-watch.ts';
 import type { Log } from '../log.ts';
 import type { Records } from '../records.ts';
 import { leadership } from '../store/leadership.ts';
@@ -27,7 +27,6 @@ export interface SensorDeps {
   /** This coordinator's name. */
   readonly holder: string;
   readonly lastSeen: () => Promise<ReadonlyMap<InstanceId, number>>;
-  readonly watch?: ClockWatch;
 }
 
 export interface Sensors {
@@ -45,7 +44,7 @@ export function sensors(deps: SensorDeps): Sensors {
   };
   const ttlMs = Math.max(15_000, 3 * config.everySeconds * 1000);
   const lead = leadership({ store: records.store, clock, holder, name: 'sensors', ttlMs });
-  const watch = deps.watch ?? clockWatch({ clock, log });
+  const watch = clockWatch({ clock, log });
   const differs = differing(clock);
   const observe = observer({ records, lastSeen: deps.lastSeen, differsMs: differs.sinceMs });
   let leading: { readonly epoch: number; readonly since: number } | null = null;
