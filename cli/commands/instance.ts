@@ -16,6 +16,7 @@ import {
   withRemoteOptions,
 } from '../remote.ts';
 import { instanceColumns, instanceLines } from '../views/instance.ts';
+import { addPreempt } from './instance/preempt.ts';
 import { addProvision } from './instance/provision.ts';
 import { addTerminate } from './instance/terminate.ts';
 import { addWhy } from './instance/why.ts';
@@ -33,6 +34,7 @@ export function instanceCommand(io: CommandIo): Command {
   addWhy(command, io);
   addBoot(command, io);
   addTerminate(command, io);
+  addPreempt(command, io);
   command.addCommand(instanceAcceptCommand(io));
   command.addCommand(instanceQuietCommand(io));
   return command;

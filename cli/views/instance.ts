@@ -38,6 +38,7 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
   ];
   pairs.push(['provider', `${instance.provider}, ${instance.lifecycleClass}`]);
   pairs.push(...machinePairs(instance));
+  if (instance.preemptedAt !== null) pairs.push(['preempted', `at ${instance.preemptedAt}`]);
   if (instance.reason !== '') pairs.push(['reason', instance.reason]);
   pairs.push(['link', linkText(instance, nowMs)]);
   pairs.push(['generation', generationText(instance)]);

@@ -54,6 +54,7 @@ export const instanceView = (record: InstanceRecord, presence: Presence): Instan
     notAfter: isoTime(record.certificate.notAfter),
   },
   drained: record.drained,
+  preemptedAt: record.preemption && isoTime(record.preemption.endsAt),
   drain: presence.drain,
   machine: record.machine && machineView(record.machine),
 });

@@ -2,6 +2,8 @@
 
 import type { Provider as ProviderView } from '#shared/schema/provider.ts';
 import type { Deps } from '../deps.ts';
+import { notePreemption } from '../nodes/preemption.ts';
+import { instanceView } from '../nodes/views.ts';
 import type { Provider } from '../providers/provider.ts';
 import { destroyLeftover, findLeftovers } from '../provisioning/leftovers.ts';
 import { placementOf } from '../provisioning/placement.ts';
@@ -11,7 +13,7 @@ import { actorOf } from './handler.ts';
 
 type ProviderHandlers = Pick<
   Handlers,
-  'provisionInstances' | 'listProviders' | 'listLeftovers' | 'destroyLeftover'
+  'provisionInstances' | 'preemptInstance' | 'listProviders' | 'listLeftovers' | 'destroyLeftover'
 >;
 
 export const providerHandlers: ProviderHandlers = {
@@ -22,6 +24,13 @@ export const providerHandlers: ProviderHandlers = {
     const items = await provision(deps, actorOf(caller), order, signal);
     deps.provisioner.wake();
     return { body: { items: [...items] } };
+  },
+
+  async preemptInstance({ caller, params: { id }, body }, deps) {
+    const endsAt = deps.clock.now() + body.inSeconds * 1000;
+    const record = await notePreemption(deps.records, actorOf(caller), id, endsAt);
+    deps.provisioner.wake();
+    return { body: instanceView(record, await deps.live.presence(id)) };
   },
 
   async listProviders({ signal }, deps) {

@@ -10,6 +10,7 @@ import {
   ProviderFault,
   ProviderKind,
 } from '../schema/provider.ts';
+import { Instance } from '../schema/records.ts';
 import { empty, none } from './common.ts';
 import type { Route } from './route.ts';
 
@@ -47,6 +48,20 @@ export const provisionInstances = {
     ),
   }),
   status: 202,
+} as const satisfies Route;
+
+export const preemptInstance = {
+  method: 'POST',
+  path: '/v1/instances/{id}/preempt',
+  caller: 'operator',
+  summary: 'Say that its provider takes the machine of an instance away soon; safe to send again',
+  params: z.strictObject({ id: InstanceId }),
+  query: none,
+  body: z.strictObject({
+    /** From now on: what is left then is lost. An earlier end replaces a later one. */
+    inSeconds: z.int().min(0).max(86_400),
+  }),
+  reply: Instance,
 } as const satisfies Route;
 
 export const listProviders = {

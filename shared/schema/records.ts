@@ -129,6 +129,8 @@ export const Instance = z.object({
   drained: z.boolean(),
   /** Null where none was ordered, or it was taken back. */
   drain: Drain.nullable().default(null),
+  /** When its provider takes the machine away, as far as it said so. */
+  preemptedAt: Timestamp.nullable().default(null),
   /** At its provider; null where a person provides it. */
   machine: Machine.nullable(),
 });

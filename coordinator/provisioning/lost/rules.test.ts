@@ -10,7 +10,7 @@ const NOW = 1_900_000_000_000;
 const idOf = (n: number) => InstanceId.parse(`i-${String(n).padStart(16, '0')}`);
 const one = (n: number, fields: Partial<Watched> = {}): Watched => ({
   ...{ id: idOf(n), group: 'pool/edge', state: 'running', lifecycleClass: 'ephemeral' },
-  ...{ worked: true, lastSeenAt: NOW, stateSince: NOW - 10 * LOST_AFTER_MS },
+  ...{ worked: true, isQuiet: false, lastSeenAt: NOW, stateSince: NOW - 10 * LOST_AFTER_MS },
   ...fields,
 });
 const silentSince = (agoMs: number) => ({ lastSeenAt: NOW - agoMs });
@@ -24,6 +24,7 @@ const anyone = fc
     state: fc.constantFrom(...InstanceState.options),
     lifecycleClass: fc.constantFrom(...LifecycleClass.options),
     worked: fc.boolean(),
+    isQuiet: fc.boolean(),
     agoMs: fc.option(fc.integer({ min: -LOST_AFTER_MS, max: 3 * LOST_AFTER_MS })),
     sinceMs: fc.integer({ min: 0, max: 5 * LOST_AFTER_MS }),
   })
@@ -43,7 +44,7 @@ test('whoever is lost was silent for a whole period, worked, speaks in its state
       for (const id of lost) {
         const it = all.find((each) => each.id === id) ?? assert.fail();
         assert.notEqual(it.lifecycleClass, 'persistent');
-        assert.ok(it.worked && ['running', 'draining'].includes(it.state));
+        assert.ok(it.worked && !it.isQuiet && ['running', 'draining'].includes(it.state));
         assert.ok(Math.max(it.lastSeenAt ?? 0, it.stateSince) + LOST_AFTER_MS <= NOW);
       }
       assert.equal(new Set(lost).size, lost.length);

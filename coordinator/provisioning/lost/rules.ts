@@ -25,6 +25,8 @@ export interface Watched {
   /** Unix milliseconds; null when it was never seen. */
   readonly lastSeenAt: number | null;
   readonly stateSince: number;
+  /** No heartbeat is expected of it for a while. */
+  readonly isQuiet: boolean;
 }
 
 /** Too many of a group at once. */
@@ -56,7 +58,8 @@ export function lossesOf(all: readonly Watched[], now: number, steadyMs: number)
   if (steadyMs < LOST_AFTER_MS) return { lost: [], held: [] };
   const lost: InstanceId[] = [];
   const held: Held[] = [];
-  for (const [group, members] of groupsOf(all.filter(({ state }) => speaks(state)))) {
+  const expected = all.filter(({ state, isQuiet }) => speaks(state) && !isQuiet);
+  for (const [group, members] of groupsOf(expected)) {
     const silent = members.filter((one) => silentSince(one) + LOST_AFTER_MS <= now);
     const most = Math.max(1, Math.floor((members.length * TOGETHER_PERCENT) / 100));
     const isTogether = (one: Watched) => together(one, silent).length > most;

@@ -9,6 +9,7 @@ import { COORDINATOR } from '../../events/records.ts';
 import type { Log } from '../../log.ts';
 import { type EndDeps, endDraft } from '../../nodes/instance-end.ts';
 import type { InstanceRecord } from '../../nodes/records.ts';
+import { isQuiet } from '../../signals/records.ts';
 import { commitAll } from '../../store/collection.ts';
 import type { Condition } from '../../store/store.ts';
 import { transact } from '../../store/transact.ts';
@@ -56,7 +57,7 @@ export function lossWatch(deps: LossDeps): (term: Term, signal: AbortSignal) => 
   };
 }
 
-async function watch({ records, seen }: LossDeps): Promise<readonly Watched[]> {
+async function watch({ records, seen, clock }: LossDeps): Promise<readonly Watched[]> {
   const found: InstanceRecord[] = [];
   for await (const { record } of records.operations.all()) {
     const instance = await records.instances.get(record.instance);
@@ -71,6 +72,7 @@ async function watch({ records, seen }: LossDeps): Promise<readonly Watched[]> {
         ...{ id: one.id, state: one.state, stateSince: one.stateSince },
         ...{ lifecycleClass: one.lifecycleClass, worked: one.goods.length > 0 },
         group: pool === null ? `provider/${one.provider}` : `pool/${pool}`,
+        isQuiet: isQuiet((await records.quiets.get(one.id))?.record ?? null, one, clock.now()),
         lastSeenAt: times.get(one.id) ?? null,
       };
     }),
