@@ -85,6 +85,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/provider.ts')).providerCommand(io),
   },
   {
+    name: 'capacity',
+    summary: 'show what providers, regions and pools can still take',
+    load: async (io) => (await import('./commands/capacity.ts')).capacityCommand(io),
+  },
+  {
     name: 'task',
     summary: 'give an instance something to do once, and follow it',
     load: async (io) => (await import('./commands/task.ts')).taskCommand(io),

@@ -1,6 +1,7 @@
 // The handler of each row of the route table. A row without one does not compile.
 
 import { backupHandlers } from '../backup/handlers.ts';
+import { capacityHandlers } from '../capacity/handlers.ts';
 import type { Handlers } from '../router.ts';
 import { whyHandlers } from '../why/handlers.ts';
 import { accessHandlers } from './access-handlers.ts';
@@ -28,4 +29,5 @@ export const handlers: Handlers = {
   ...stateHandlers,
   ...backupHandlers,
   ...whyHandlers,
+  ...capacityHandlers,
 };

@@ -3,6 +3,7 @@
 import * as admin from './admin.ts';
 import * as architecture from './architecture.ts';
 import * as backup from './backup.ts';
+import * as capacity from './capacity.ts';
 import * as claim from './claim.ts';
 import * as classes from './class.ts';
 import * as drain from './drain.ts';
@@ -39,6 +40,7 @@ export const routes = {
   ...task,
   ...backup,
   ...why,
+  ...capacity,
 } as const satisfies Record<string, Route>;
 
 export type Routes = typeof routes;
