@@ -37,6 +37,7 @@ const LOOK_EVERY_MS = 1_000;
 /** How long the engine may take to answer. */
 const ENGINE_MAX_MS = 15_000;
 const ENGINE_MIN_MS = 2_000;
+const EVICT_MAX_SECONDS = 30;
 const DONE_MAX = 128;
 const STAYED_MAX = 64;
 
@@ -151,7 +152,9 @@ async function act(step: DrainStep, { deps, said, remainingMs, signal }: Acting)
       await cordon.set({ ...record, clusterNode: step.node });
       return await unlessRefused(step.node, said, () => cluster.cordon(step.node, signal));
     case 'evict-pods': {
-      const text = await cluster.drain(step.node, remainingMs / 1000, signal);
+      // Ends before the drain does, to be heard, and to look again in between.
+      const seconds = Math.min(EVICT_MAX_SECONDS, remainingMs / 2_000);
+      const text = await cluster.drain(step.node, seconds, signal);
       for (const [name, why] of saidOf(step.pods, text)) said.set(name, why);
       return;
     }

@@ -67,6 +67,8 @@ export function stayed(
   for (const { name } of engine?.containers ?? []) stay('container', name, 'it runs');
   if (engine && engine.containers.length === 0) stay('engine', 'docker', engineReason(engine));
   for (const { name } of services) stay('service', name, serviceReason(left.length > 0));
+  if (left.length === 0 && !holds.services)
+    stay('service', 'reconcile', 'the reconcile loop has not taken up that nothing stays');
   const isLast = left.length === 0;
   for (const { group, names } of isLast ? processes : [])
     stay('process', group, `still runs: ${names.join(', ')}`);
