@@ -67,13 +67,14 @@ function reasonOf({ metadata, spec }: Pod): string {
   return 'it was not evicted';
 }
 
-/** What kubectl said of each of these pods, the newest last. */
+/** What kubectl said of each of these pods first: afterwards it only says that it waited. */
 export function saidOf(pods: readonly string[], stderr: string): ReadonlyMap<string, string> {
   const said = new Map<string, string>();
   for (const line of stderr.split('\n'))
     for (const pod of pods) {
       const [namespace, name] = pod.split('/');
-      if (line.includes(`"${name}" -n "${namespace}"`)) said.set(pod, line.trim().slice(0, 1024));
+      if (!said.has(pod) && line.includes(`"${name}" -n "${namespace}"`))
+        said.set(pod, line.trim().slice(0, 1024));
     }
   return said;
 }

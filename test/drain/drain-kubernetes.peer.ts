@@ -108,7 +108,8 @@ test('a pod that its disruption budget keeps is named with it, and moves when it
   put(['web'], ['db']);
   api.protectedPods.add('db');
   const deps = await depsOf();
-  const report = await drained(deps, 4);
+  // kubectl tries again every 5 s, and says why when it has ended.
+  const report = await drained(deps, 24);
   assert.deepEqual(stays(report), ['pod default/db']);
   assert.match(report.stayed[0]?.reason ?? '', /violate the pod's disruption budget/);
   assert.equal(api.nodes.get('node-1')?.unschedulable, true);
