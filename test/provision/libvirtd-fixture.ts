@@ -10,6 +10,9 @@ import { runProgram } from '../../coordinator/drivers/exec.ts';
 export interface Libvirtd {
   readonly uri: string;
   virsh(...words: readonly string[]): Promise<string>;
+  /** Nothing answers any more, as from a daemon that hangs. */
+  freeze(): void;
+  thaw(): void;
   stop(): Promise<void>;
 }
 
@@ -75,7 +78,10 @@ export async function startLibvirtd(dir: string): Promise<Libvirtd> {
   return {
     uri,
     virsh,
+    freeze: () => daemon.kill('SIGSTOP'),
+    thaw: () => daemon.kill('SIGCONT'),
     async stop() {
+      daemon.kill('SIGCONT');
       if (daemon.exitCode !== null || daemon.signalCode !== null) return;
       const gone = once(daemon, 'exit');
       daemon.kill('SIGTERM');
