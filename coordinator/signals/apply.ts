@@ -15,6 +15,21 @@ export interface Pending {
   readonly turn: Turn;
   /** At which the signal was read; null when there was none. */
   readonly revision: number | null;
+  /** What is written with it, or not at all. */
+  readonly order?: Order;
+}
+
+/** What a remedy asks for: all of it is in the commit that says so. */
+export interface Order {
+  readonly changes: readonly Change[];
+  /** Of what was read, and must be as it was. */
+  readonly conditions: readonly Condition[];
+}
+
+/** Part of a commit. */
+interface Part {
+  readonly changes: readonly Change[];
+  readonly conditions: readonly Condition[];
 }
 
 /** Commits under way at once: they share a sync of the disk. */
@@ -26,56 +41,64 @@ export async function applyTurns(
   pending: readonly Pending[],
   lead: Condition,
 ): Promise<number> {
-  const parts: (readonly Change[])[][] = [[]];
+  const queue: (readonly Part[])[] = [];
+  let part: Part[] = [];
   let size = 0;
   for (const one of pending) {
-    const changes = await changesOf(records, one);
+    const { changes, conditions } = await partOf(records, one);
+    // What touches more than its signal is alone: two of them may touch the same.
+    if (one.order !== undefined || changes.length > 2) {
+      queue.push([{ changes, conditions }]);
+      continue;
+    }
     // One condition is the leader's.
     if (size + changes.length >= MAX_KEYS) {
-      parts.push([]);
+      queue.push(part);
+      part = [];
       size = 0;
     }
-    parts.at(-1)?.push(changes);
+    part.push({ changes, conditions });
     size += changes.length;
   }
+  if (part.length > 0) queue.push(part);
   let written = 0;
-  const queue = parts.filter((part) => part.length > 0);
   while (queue.length > 0)
     for (const count of await Promise.all(
-      queue.splice(0, AT_ONCE).map((part) => commitPart(records, part, lead)),
+      queue.splice(0, AT_ONCE).map((parts) => commitParts(records, parts, lead)),
     ))
       written += count;
   return written;
 }
 
-/** All of a part, or what of it did not come too late. */
-async function commitPart(
+/** All of them, or what of them did not come too late. */
+async function commitParts(
   records: Records,
-  part: readonly (readonly Change[])[],
+  parts: readonly Part[],
   lead: Condition,
 ): Promise<number> {
-  if (await commitChanges(records, part.flat(), lead)) return part.length;
-  if (part.length === 1) return 0;
+  if (await commit(records, parts, lead)) return parts.length;
+  if (parts.length === 1) return 0;
   let written = 0;
-  for (const changes of part) if (await commitChanges(records, changes, lead)) written += 1;
+  for (const one of parts) if (await commit(records, [one], lead)) written += 1;
   return written;
 }
 
-const commitChanges = async (records: Records, changes: readonly Change[], lead: Condition) =>
-  (await records.store.commit(
-    [...changes.map(({ condition }) => condition), lead],
+async function commit(records: Records, parts: readonly Part[], lead: Condition): Promise<boolean> {
+  const changes = parts.flatMap((part) => part.changes);
+  const done = await records.store.commit(
+    [...changes.map(({ condition }) => condition), ...parts.flatMap((one) => one.conditions), lead],
     changes.map(({ write }) => write),
-  )) !== null;
+  );
+  return done !== null;
+}
 
-async function changesOf(
-  records: Records,
-  { turn, revision }: Pending,
-): Promise<readonly Change[]> {
-  const { next } = turn;
-  return [
+async function partOf(records: Records, { turn, revision, order }: Pending): Promise<Part> {
+  const changes = [
     ...turnChanges(records, turn, revision ?? ABSENT, COORDINATOR),
-    ...(next.state === 'resolved' ? await withdrawn(records, turn) : []),
+    ...(turn.next.state === 'resolved' ? await withdrawn(records, turn, COORDINATOR) : []),
+    ...(order?.changes ?? []),
   ];
+  return { changes, conditions: order?.conditions ?? [] };
 }
 
 /** A signal and its event: part of a commit. */
@@ -94,13 +117,17 @@ export function turnChanges(
   ];
 }
 
-/** A remedy that nobody took up yet would mend what works. */
-async function withdrawn(records: Records, { next }: Turn): Promise<readonly Change[]> {
+/** Part of the commit: the order that is open is taken back, as it would mend what works. */
+export async function withdrawn(
+  records: Records,
+  { next }: Turn,
+  actor: string,
+): Promise<readonly Change[]> {
   const { task } = next.remedy;
   const found = task === null ? null : await records.tasks.get(task);
   if (!found || !isOpen(found.record) || found.record.spec.kind === 'reboot') return [];
-  const { instance } = next;
-  const news = { actor: COORDINATOR, kind: 'task.cancelled', text: 'its signal is resolved' };
+  const text = `${signalId(next.instance, next.topic)} is ${next.state}`;
+  const news = { actor, kind: 'task.cancelled', text };
   const step = { found, next: cancel(found.record, records.clock.now()), news };
-  return await stepChanges(records, instance, [step]);
+  return await stepChanges(records, next.instance, [step]);
 }

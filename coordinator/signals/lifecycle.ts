@@ -64,7 +64,6 @@ function opened(before: SignalRecord | null, finding: Finding, about: About, now
     remedy: {
       steps: [...finding.steps],
       taken: isSameTrouble ? before.remedy.taken : 0,
-      orders: before?.remedy.orders ?? 0,
       task: null,
       isOpen: false,
       lastAt: isSameTrouble ? before.remedy.lastAt : null,

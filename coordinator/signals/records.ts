@@ -45,8 +45,6 @@ export const SignalRecord = z.strictObject({
   remedy: z.strictObject({
     steps: z.array(RemedyStep).max(8),
     taken: z.int().nonnegative(),
-    /** Orders in the whole life of the record: makes each one's key another one. */
-    orders: z.int().nonnegative(),
     task: TaskId.nullable(),
     /** The task has not ended, as far as was seen. */
     isOpen: z.boolean(),

@@ -6,10 +6,12 @@ import type { RemedyStep } from '#shared/schema/signal.ts';
 import type { TaskSpec } from '#shared/schema/task.ts';
 import { COORDINATOR } from '../events/records.ts';
 import type { Log } from '../log.ts';
-import { orderBoot } from '../nodes/instance-writes.ts';
+import { mayEnroll } from '../nodes/lifecycle.ts';
+import type { InstanceRecord } from '../nodes/records.ts';
 import type { Records } from '../records.ts';
+import type { Found as Stored } from '../store/collection.ts';
 import { isOpen } from '../tasks/lease.ts';
-import { createTask } from '../tasks/task-writes.ts';
+import { newTask, stepChanges } from '../tasks/task-writes.ts';
 import type { Pending } from './apply.ts';
 import { dueStep } from './policy.ts';
 import { type SignalRecord, signalId } from './records.ts';
@@ -19,6 +21,8 @@ export interface RemedyDeps {
   readonly log: Log;
 }
 
+type StoredInstance = Stored<InstanceRecord>;
+
 interface Found {
   readonly record: SignalRecord;
   readonly revision: number;
@@ -27,48 +31,54 @@ interface Found {
 /** What is to be written of a signal that goes on; null when nothing is. */
 export async function tendRemedy(deps: RemedyDeps, found: Found): Promise<Pending | null> {
   const { record, revision } = found;
-  const next = record.remedy.isOpen ? await endedOrder(deps, record) : await newOrder(deps, record);
-  return next && { turn: next, revision };
+  const tended = record.remedy.isOpen
+    ? await endedOrder(deps, record)
+    : await newOrder(deps, record);
+  return tended && { ...tended, revision };
 }
 
-async function endedOrder({ records }: RemedyDeps, record: SignalRecord) {
+type Tended = Omit<Pending, 'revision'> | null;
+
+async function endedOrder({ records }: RemedyDeps, record: SignalRecord): Promise<Tended> {
   const { task } = record.remedy;
   const order = task === null ? null : await records.tasks.get(task);
   if (order && isOpen(order.record)) return null;
   const { spec, state = 'gone', result, finishedAt } = order?.record ?? {};
   const lastAt = finishedAt ?? records.clock.now();
   const why = result?.message ? `: ${result.message}` : '';
-  return {
-    next: { ...record, remedy: { ...record.remedy, isOpen: false, lastAt } },
-    news: {
-      kind: 'signal.remedy_ended',
-      text: `${spec?.kind ?? 'a task'} ${task} has ${state}${why}; whether it helped shows in the next heartbeats`,
-    },
-  };
+  const text = `${spec?.kind ?? 'a task'} ${task} has ${state}${why}; whether it helped shows in the next heartbeats`;
+  const next = { ...record, remedy: { ...record.remedy, isOpen: false, lastAt } };
+  return { turn: { next, news: { kind: 'signal.remedy_ended', text } } };
 }
 
-/**
- * The order first, under a key that is its own, then the signal: cut short in between, the same order
- * is found again.
- */
-async function newOrder({ records, log }: RemedyDeps, record: SignalRecord) {
-  const step = dueStep(record, records.clock.now());
-  if (step === null) return null;
-  const { instance, topic, remedy } = record;
-  const id = signalId(instance, topic);
-  const by = remedy.approvedBy ?? COORDINATOR;
+/** The order and the signal that says so are one commit: cut short, there is neither. */
+async function newOrder({ records, log }: RemedyDeps, record: SignalRecord): Promise<Tended> {
+  const now = records.clock.now();
+  const step = dueStep(record, now);
+  const instance = await records.instances.get(record.instance);
+  if (step === null || !instance || !mayEnroll(instance.record.state)) return null;
+  const { remedy } = record;
+  const id = signalId(record.instance, record.topic);
+  const taken = remedy.taken + 1;
   try {
-    const task = await take(records, record, step);
-    const now = records.clock.now();
-    const after = {
-      ...remedy,
-      ...{ taken: remedy.taken + 1, orders: remedy.orders + 1 },
-      ...{ task, isOpen: task !== null, lastAt: now },
-    };
-    const text = `${STEPS[step]}, for ${id}, by ${by} (${after.taken} of ${remedy.steps.length})`;
+    const task = step === 'boot' ? null : newTask(records, COORDINATOR, taskFor(record, step));
+    const next = { ...remedy, taken, task: task?.id ?? null, isOpen: task !== null, lastAt: now };
+    const by = remedy.approvedBy ?? COORDINATOR;
+    const text = `${STEPS[step]}, for ${id}, by ${by} (${taken} of ${remedy.steps.length})`;
     return {
-      next: { ...record, remedy: after },
-      news: { kind: 'signal.remedy', text: task === null ? text : `${text}: ${task}` },
+      turn: {
+        next: { ...record, remedy: next },
+        news: { kind: 'signal.remedy', text: task === null ? text : `${text}: ${task.id}` },
+      },
+      order: task
+        ? {
+            changes: await stepChanges(records, record.instance, [], [task]),
+            // It must not have ended meanwhile.
+            conditions: [
+              { key: records.instances.key(record.instance), revision: instance.revision },
+            ],
+          }
+        : { changes: bootOrder(records, instance), conditions: [] },
     };
   } catch (error) {
     if (!(error instanceof BilletError)) throw error;
@@ -77,6 +87,10 @@ async function newOrder({ records, log }: RemedyDeps, record: SignalRecord) {
   }
 }
 
+const bootOrder = (records: Records, { id, record, revision }: StoredInstance) => [
+  records.instances.put(id, { ...record, boot: { ...record.boot, ordered: true } }, revision),
+];
+
 const STEPS: Readonly<Record<RemedyStep, string>> = {
   reconcile: 'the agent looks again',
   restart: 'what is down is brought up from nothing',
@@ -84,16 +98,13 @@ const STEPS: Readonly<Record<RemedyStep, string>> = {
   boot: 'the next network boot gets a token',
 };
 
-async function take(records: Records, record: SignalRecord, step: RemedyStep) {
-  const { instance, topic, openedAt, remedy } = record;
-  if (step === 'boot') {
-    await orderBoot(records, remedy.approvedBy ?? COORDINATOR, instance);
-    return null;
-  }
-  const key = `${signalId(instance, topic)}.${openedAt}.${remedy.orders}`;
-  const order = { instance, spec: specOf(record, step), attemptsMax: 2, idempotencyKey: key };
-  return (await createTask(records, COORDINATOR, order)).id;
-}
+const ATTEMPTS = 2;
+
+const taskFor = (record: SignalRecord, step: Exclude<RemedyStep, 'boot'>) => ({
+  instance: record.instance,
+  spec: specOf(record, step),
+  attemptsMax: step === 'reboot' ? 1 : ATTEMPTS,
+});
 
 function specOf(
   { instance, topic, drift }: SignalRecord,

@@ -6,7 +6,7 @@ import type { SignalId } from '#shared/schema/signal.ts';
 import type { Records } from '../records.ts';
 import type { Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
-import { turnChanges } from './apply.ts';
+import { turnChanges, withdrawn } from './apply.ts';
 import { acknowledge, approve, dismiss, type Turn } from './lifecycle.ts';
 import type { SignalRecord } from './records.ts';
 
@@ -31,7 +31,11 @@ export async function answerSignal(
     const turn: Turn | null = ANSWERS[what](record, answer);
     return (
       turn && {
-        changes: turnChanges(records, turn, revision, actor),
+        changes: [
+          ...turnChanges(records, turn, revision, actor),
+          // Nothing goes on by itself once a person looks at it.
+          ...(what === 'approve' ? [] : await withdrawn(records, turn, actor)),
+        ],
         result: () => turn.next,
       }
     );
