@@ -1,4 +1,4 @@
-// `billet instance create|provision|list|show|boot|terminate`.
+// `billet instance create|provision|list|show|boot|drain|uncordon|terminate`.
 
 import { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
@@ -16,6 +16,7 @@ import {
   withRemoteOptions,
 } from '../remote.ts';
 import { instanceColumns, instanceLines } from '../views/instance.ts';
+import { addDrain, addUncordon } from './instance/drain.ts';
 import { addPreempt } from './instance/preempt.ts';
 import { addProvision } from './instance/provision.ts';
 import { addTerminate } from './instance/terminate.ts';
@@ -33,6 +34,8 @@ export function instanceCommand(io: CommandIo): Command {
   addShow(command, io);
   addWhy(command, io);
   addBoot(command, io);
+  addDrain(command, io);
+  addUncordon(command, io);
   addTerminate(command, io);
   addPreempt(command, io);
   command.addCommand(instanceAcceptCommand(io));

@@ -1,4 +1,4 @@
-// `billet node create|list|show|set|delete`.
+// `billet node create|list|show|set|history|delete`.
 
 import { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
@@ -18,6 +18,7 @@ import {
 } from '../remote.ts';
 import { resolver } from '../resolver.ts';
 import { nodeColumns, nodeLines } from '../views/node.ts';
+import { addHistory } from './node-history.ts';
 
 type Options = RemoteOptions & SpecOptions;
 
@@ -29,6 +30,7 @@ export function nodeCommand(io: CommandIo): Command {
   addList(command, io);
   addShow(command, io);
   addSet(command, io);
+  addHistory(command, io);
   addDelete(command, io);
   return command;
 }

@@ -2,6 +2,7 @@
 
 import type { Instance } from '#shared/schema/records.ts';
 import { ago, bytes, type Column, listing, shortDigest, table } from '../output.ts';
+import { drainLines } from './drain.ts';
 
 export const instanceColumns = (nowMs: number): readonly Column<Instance>[] => [
   { header: 'INSTANCE', value: ({ id }) => id },
@@ -24,6 +25,7 @@ function generations({ generation, heartbeat }: Instance): string {
 export function instanceLines(instance: Instance, nowMs: number, width: number): readonly string[] {
   return [
     ...listing([...mainPairs(instance, nowMs), ...factPairs(instance)], width),
+    ...(instance.drain === null ? [] : ['', ...drainLines(instance.drain, nowMs, width)]),
     ...moduleLines(instance, width),
     ...conditionLines(instance, width),
   ];
