@@ -31,6 +31,7 @@ export interface FleetOptions {
   readonly heartbeatSeconds?: number;
   /** Who makes machines by itself; without it, nobody. */
   readonly providers?: ConfigInput['providers'];
+  readonly signals?: ConfigInput['signals'];
 }
 
 /** Starting again over the same directory and ports continues where it was. */
@@ -45,6 +46,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     names: ['127.0.0.1', HOST_FOR_GUEST],
     heartbeatSeconds: options.heartbeatSeconds ?? 5,
     ...(options.providers && { providers: options.providers }),
+    ...(options.signals && { signals: options.signals }),
   };
   const coordinator = await startCoordinator(config, { signal, log: silentLog });
   const context = await hostContext(coordinator, httpsPort);

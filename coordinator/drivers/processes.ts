@@ -28,6 +28,13 @@ export async function processesWith(word: string): Promise<readonly HostProcess[
   return (await processes()).filter(({ words }) => words.includes(word));
 }
 
+/** Machines of QEMU whose command line names a file below `dir`. */
+export async function processesUnder(dir: string): Promise<readonly HostProcess[]> {
+  const isMachine = ([program = '']: readonly string[]) => program.includes('qemu-system-');
+  const names = (words: readonly string[]) => words.some((word) => word.includes(`${dir}/`));
+  return (await processes()).filter(({ words }) => isMachine(words) && names(words));
+}
+
 /** Each argument of any process that `read` makes something of. */
 export async function fromArguments<T>(read: (word: string) => T | null): Promise<readonly T[]> {
   return (await processes()).flatMap(({ words }) => words.flatMap((word) => read(word) ?? []));

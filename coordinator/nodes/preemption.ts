@@ -23,7 +23,7 @@ export function preempted(record: InstanceRecord, endsAt: number, now: number): 
   const byRule = isReplaceable(record.lifecycleClass) && record.machine !== null;
   const then = byRule
     ? 'it is drained, and its node gets another one'
-    : `a person decides: billet instance terminate ${record.id}`;
+    : `a person decides: billet instance drain ${record.id}`;
   const text = `its provider takes the machine away at ${isoTime(endsAt)}; it is ${record.lifecycleClass}: ${then}`;
   return { next: { ...record, preemption: { noticedAt: now, endsAt } }, text };
 }

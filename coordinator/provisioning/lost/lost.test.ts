@@ -122,7 +122,7 @@ test('a spot instance that does not get empty is ended before its provider takes
     assert.equal((await recordOf(one, persistent)).state, 'running');
     assert.match(
       (await eventsOf(one, 'instance.preempted')).join('\n'),
-      /it is persistent: a person decides: billet instance terminate/,
+      /it is persistent: a person decides: billet instance drain/,
     );
     await one.pass();
     assert.equal(one.world.calls.filter((call) => call.startsWith('make late')).length, 2);
