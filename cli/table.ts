@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: (io) => resource(io, 'template'),
   },
   {
+    name: 'runbook',
+    summary: 'write what to do with nodes of a template, phase by phase',
+    load: async (io) => (await import('./commands/runbook.ts')).runbookCommand(io),
+  },
+  {
     name: 'class',
     summary: 'list, show and delete classes: how machines are had and installed',
     load: (io) => resource(io, 'class'),

@@ -3,6 +3,7 @@
 import { backupHandlers } from '../backup/handlers.ts';
 import { capacityHandlers } from '../capacity/handlers.ts';
 import type { Handlers } from '../router.ts';
+import { runbookHandlers } from '../runbook/handlers.ts';
 import { whyHandlers } from '../why/handlers.ts';
 import { accessHandlers } from './access-handlers.ts';
 import { caHandlers } from './ca-handlers.ts';
@@ -30,4 +31,5 @@ export const handlers: Handlers = {
   ...backupHandlers,
   ...whyHandlers,
   ...capacityHandlers,
+  ...runbookHandlers,
 };

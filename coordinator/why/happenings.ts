@@ -6,21 +6,21 @@ import type { Suspect } from './changes.ts';
 import { isoOf, momentOf } from './moment.ts';
 import type { Story } from './story.ts';
 
+const SHOW = 'billet instance show ID';
+
 /** Kinds of events that are no more than an instance's ordinary life are not among them. */
 const EVENTS: readonly (readonly [pattern: RegExp, kind: CauseKind, hint: string])[] = [
   [/^instance\.(booted|came_back)$/, 'host', 'read its console, and billet instance show ID'],
   [/^machine\./, 'host', 'billet claim list; billet events --subject instance/ID'],
-  [/^instance\.(preempted|abandoned)$/, 'provider', 'billet provider list'],
+  [/^instance\.(preempted|abandoned|provider_failed)$/, 'provider', 'billet provider list'],
   [/^provider\./, 'provider', 'billet provider leftovers'],
   [/^certificate\./, 'certificate', 'billet instance boot ID lets it enroll again'],
   [/^ca\./, 'certificate', 'billet ca show says who waits for a rotation'],
   [/^task\.(created|failed|cancelled)$/, 'task', 'billet task list --instance ID'],
-  [
-    /^instance\.(draining|drained|cordoned|uncordoned|quiet)$/,
-    'operator',
-    'billet instance show ID',
-  ],
-  [/^instance\.accepted$/, 'operator', 'billet instance show ID'],
+  [/^instance\.(draining|drain_\w+|drained|cordoned|uncordoning|not_empty)$/, 'operator', SHOW],
+  [/^instance\.(accepted|claimed|quiet|terminating)$/, 'operator', SHOW],
+  [/^instance\.ahead$/, 'coordinator', 'billet instance accept ID'],
+  [/^signal\.remedy$/, 'task', 'billet signal list --instance ID --all'],
   [/^node\.left_behind$/, 'operator', 'billet events --subject node/NODE'],
   [/^coordinator\./, 'coordinator', 'billet status; its log has the rest'],
 ];

@@ -16,6 +16,7 @@ import * as provider from './provider.ts';
 import * as publication from './publication.ts';
 import * as region from './region.ts';
 import type { Route } from './route.ts';
+import * as runbook from './runbook.ts';
 import * as signal from './signal.ts';
 import * as task from './task.ts';
 import * as template from './template.ts';
@@ -41,6 +42,7 @@ export const routes = {
   ...backup,
   ...why,
   ...capacity,
+  ...runbook,
 } as const satisfies Record<string, Route>;
 
 export type Routes = typeof routes;
