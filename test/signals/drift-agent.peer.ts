@@ -16,6 +16,8 @@ import { bodyOf, type Fixture, startFixture } from '../coordinator/coordinator-f
 
 const MINUTE_MS = 60_000;
 let fixture: Fixture;
+/** One connection for all that is asked again and again. */
+let admin: Fixture['admin'];
 const agents: AgentFixture[] = [];
 
 before(async () => {
@@ -23,6 +25,7 @@ before(async () => {
     heartbeatSeconds: 1,
     signals: { everySeconds: 1, driftAfterSeconds: 1, silentAfterSeconds: 300 },
   });
+  admin = fixture.admin;
 });
 
 after(async () => {
@@ -33,12 +36,12 @@ after(async () => {
 
 async function signalOf(id: InstanceId, topic: SignalTopic): Promise<Signal | null> {
   const query = { instance: id, topic, state: 'all' } as const;
-  const { items } = bodyOf(await fixture.admin.call(routes.listSignals, { query }));
+  const { items } = bodyOf(await admin.call(routes.listSignals, { query }));
   return items[0] ?? null;
 }
 
 const instanceOf = async (id: InstanceId) =>
-  bodyOf(await fixture.admin.call(routes.getInstance, { params: { id } }));
+  bodyOf(await admin.call(routes.getInstance, { params: { id } }));
 
 async function agentOf(name: string, ...modules: ReturnType<typeof testModule>[]) {
   const instance = await fixture.instance(name, {
@@ -67,7 +70,7 @@ function breakNode({ dir }: AgentFixture): () => void {
 const lookAgain = async (instance: InstanceId) => {
   const spec = { kind: 'reconcile', restart: [] } as const;
   const body = { instance, spec: routes.createTask.body.shape.spec.parse(spec), attemptsMax: 1 };
-  return bodyOf(await fixture.admin.call(routes.createTask, { body })).id;
+  return bodyOf(await admin.call(routes.createTask, { body })).id;
 };
 
 test('a service that is down is told of, ordered back, and resolved when it is seen to run', async () => {
@@ -75,7 +78,7 @@ test('a service that is down is told of, ordered back, and resolved when it is s
   const mend = breakNode(agent);
   const id = await lookAgain(instance);
   const task = await eventually(
-    async () => bodyOf(await fixture.admin.call(routes.getTask, { params: { id } })),
+    async () => bodyOf(await admin.call(routes.getTask, { params: { id } })),
     ({ state }) => state === 'failed',
   );
   assert.ok(task.result?.code, 'the pass failed, and says with what');
@@ -116,7 +119,7 @@ test('a version that its node rejects is drift with the reason, and nothing is o
   const broken = testModule('web', { files: 'broken', sequence: 2, services });
   const { instance } = await agentOf('rejects-1', web, broken);
   const setModules = (modules: object[]) =>
-    fixture.admin.call(routes.putNodeSpec, {
+    admin.call(routes.putNodeSpec, {
       params: { name: NodeName.parse('rejects-1') },
       body: NodeSpec.parse({ modules }),
     });
