@@ -49,7 +49,7 @@ export function callers(options: CallerOptions): Callers {
       gate.admit(peer, clock.now(), { graceMs });
     } catch (error) {
       if (error instanceof BilletError && error.code === 'CERTIFICATE_REVOKED')
-        comebacks.note(peer.instance, error.message);
+        void comebacks.note(peer.instance, error.message);
       throw error;
     }
     arrivals.note(peer);

@@ -41,6 +41,11 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
   pairs.push(['provider', `${instance.provider}, ${instance.lifecycleClass}`]);
   pairs.push(...machinePairs(instance));
   if (instance.preemptedAt !== null) pairs.push(['preempted', `at ${instance.preemptedAt}`]);
+  if (instance.cameBack !== null)
+    pairs.push([
+      'came back',
+      `after its end, last ${ago(instance.cameBack.lastAt, nowMs)} ago: ${instance.cameBack.how}`,
+    ]);
   if (instance.reason !== '') pairs.push(['reason', instance.reason]);
   pairs.push(['link', linkText(instance, nowMs)]);
   pairs.push(['generation', generationText(instance)]);

@@ -28,6 +28,7 @@ export interface Presence {
   /** What it waits for after a restore. */
   readonly ahead: Instance['ahead'];
   readonly drain: Instance['drain'];
+  readonly cameBack: Instance['cameBack'];
 }
 
 export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
@@ -56,6 +57,7 @@ export const instanceView = (record: InstanceRecord, presence: Presence): Instan
   drained: record.drained,
   preemptedAt: record.preemption && isoTime(record.preemption.endsAt),
   drain: presence.drain,
+  cameBack: presence.cameBack,
   machine: record.machine && machineView(record.machine),
 });
 

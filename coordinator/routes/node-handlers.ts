@@ -35,7 +35,7 @@ export const nodeHandlers: NodeHandlers = {
     const certified = await deps.failures
       .guard(address, () => enrollInstance(deps, body))
       .catch((error) => {
-        if (error instanceof BilletError) deps.comebacks.note(body.instance, error.message);
+        if (error instanceof BilletError) void deps.comebacks.note(body.instance, error.message);
         throw error;
       });
     return { body: issued(deps, certified) };

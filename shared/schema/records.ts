@@ -129,6 +129,11 @@ export const Instance = z.object({
   drained: z.boolean(),
   /** Null where none was ordered, or it was taken back. */
   drain: Drain.nullable().default(null),
+  /** A machine that asked as this instance after its end, and was refused. */
+  cameBack: z
+    .object({ firstAt: Timestamp, lastAt: Timestamp, how: z.string() })
+    .nullable()
+    .default(null),
   /** When its provider takes the machine away, as far as it said so. */
   preemptedAt: Timestamp.nullable().default(null),
   /** At its provider; null where a person provides it. */

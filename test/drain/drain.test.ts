@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { BilletError } from '../../shared/errors.ts';
 import { routes } from '../../shared/routes/table.ts';
 import { TaskOutcome } from '../../shared/schema/task.ts';
@@ -203,4 +204,17 @@ test('only what runs is drained, and drains are no plain tasks', async () => {
   };
   const refused = await raw(drains.fixture, '/v1/tasks', { method: 'POST', headers, body });
   assert.deepEqual([refused.status, refused.json?.code], [400, 'BODY_INVALID']);
+});
+
+test('a machine that comes back after its end is refused, and shown', async () => {
+  const node = await drains.running('revenant');
+  await drains.terminate(node.id, true);
+  await assert.rejects(drains.beat(node), { code: 'CERTIFICATE_REVOKED' });
+  let seen = await drains.show(node.id);
+  for (let tries = 0; seen.cameBack === null && tries < 100; tries += 1) {
+    await setTimeout(20);
+    seen = await drains.show(node.id);
+  }
+  assert.match(seen.cameBack?.how ?? '', /revoked/);
+  assert.equal(seen.state, 'terminated');
 });
