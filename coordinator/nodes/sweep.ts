@@ -8,6 +8,7 @@ import type { Revocations } from '../ca/revocation.ts';
 import { sweepClaims } from '../claims/claim-writes.ts';
 import type { Log } from '../log.ts';
 import type { Records } from '../records.ts';
+import { forgetSignals } from '../signals/signal-writes.ts';
 import { settleTasks } from '../tasks/task-writes.ts';
 import { meetDeadline } from './instance-end.ts';
 import { dueDeadline } from './lifecycle-deadlines.ts';
@@ -49,6 +50,7 @@ export async function sweepRecords({ records, register, clock }: SweepDeps): Pro
     ({ finishedAt }) => finishedAt !== null && finishedAt + TASKS_KEPT_MS < now,
   );
   await sweepClaims(records);
+  await forgetSignals(records);
   await dropKeysOfTasks(records);
   await register.prune(now);
 }

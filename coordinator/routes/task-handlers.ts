@@ -50,6 +50,7 @@ export const stateHandlers: StateHandlers = {
 
   async getStatus(_, { records, authority, live }) {
     const instances = await countBy(records.instances, ({ state }) => state);
+    const { open = 0, acknowledged = 0 } = await countBy(records.signals, ({ state }) => state);
     const { revision } = await records.store.get('status');
     return {
       body: {
@@ -62,6 +63,7 @@ export const stateHandlers: StateHandlers = {
         connected: live.connectedCount(),
         openTasks: await countOpenTasks(records),
         ahead: await countAhead(records),
+        openSignals: open + acknowledged,
       },
     };
   },

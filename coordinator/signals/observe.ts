@@ -9,10 +9,10 @@ import type { ProviderKind } from '#shared/schema/provider.ts';
 import type { InstanceState } from '#shared/schema/records.ts';
 import type { ClassSignals, Drift } from '#shared/schema/signal.ts';
 import type { Records } from '../records.ts';
+import { driftBetween, type Follower, type Said } from './drift/rules.ts';
 import { isQuiet, type QuietRecord, type SignalRecord } from './records.ts';
 import { interning, remembered } from './remembered.ts';
-import { driftBetween, type Follower, type Said } from './rules.ts';
-import type { Waiter } from './stuck.ts';
+import type { Waiter } from './stuck/rules.ts';
 
 /** Of the instance's record; small, as there may be a hundred thousand. */
 interface InstanceFacts {
@@ -40,6 +40,7 @@ interface HeartbeatFacts {
 
 interface NodeFacts {
   readonly class: string | null;
+  readonly pool: string | null;
   /** JSON of `ModuleRef[]`. */
   readonly wanted: string;
 }
@@ -93,8 +94,12 @@ export function observer({ records, lastSeen, differsMs }: ObserveDeps): () => P
         said: same(JSON.stringify(said)),
       };
     }),
-    nodes: remembered(records.nodes, ({ record: { derived } }): NodeFacts => {
-      return { class: derived.class, wanted: same(JSON.stringify(derived.modules)) };
+    nodes: remembered(records.nodes, ({ record: { derived, spec } }): NodeFacts => {
+      return {
+        class: derived.class,
+        pool: spec.pool,
+        wanted: same(JSON.stringify(derived.modules)),
+      };
     }),
     signals: remembered(records.signals, (found) => found),
   };
@@ -125,6 +130,7 @@ export function observer({ records, lastSeen, differsMs }: ObserveDeps): () => P
       const { generation } = instance;
       const follower: Follower = {
         ...instance,
+        group: groupOf(node),
         lastSeenAt: seen.get(id) ?? null,
         isQuiet: isQuiet(quiets.get(id) ?? null, instance, now),
         isAhead: Boolean(ahead.get(id)?.ahead),
@@ -179,6 +185,9 @@ function comparing(): (wanted: string, running: string) => Drift | null {
 }
 
 const COMPARED_MAX = 100_000;
+
+const groupOf = (node: NodeFacts | undefined): string =>
+  node?.pool ? `pool ${node.pool}` : node?.class ? `class ${node.class}` : 'the fleet';
 
 /** What it said beside its modules is asked for only where they are not as they should be. */
 const saidOf = ({ said }: HeartbeatFacts, drift: Drift | null): Said =>

@@ -4,7 +4,7 @@
 import { BilletError } from '#shared/errors.ts';
 import type { SignalId } from '#shared/schema/signal.ts';
 import type { Records } from '../records.ts';
-import type { Found } from '../store/collection.ts';
+import { type Change, commitAll, type Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { turnChanges, withdrawn } from './apply.ts';
 import { acknowledge, approve, dismiss, type Turn } from './lifecycle.ts';
@@ -61,6 +61,23 @@ export async function deleteSignal(records: Records, actor: string, id: SignalId
       result: () => true,
     };
   });
+}
+
+const KEPT_MS = 30 * 24 * 3_600_000;
+/** At most this many at a time: the next call goes on. */
+const PART = 50;
+
+/** Forgets signals that have been resolved for long; what was dismissed and still is so stays. */
+export async function forgetSignals(records: Records): Promise<void> {
+  const before = records.clock.now() - KEPT_MS;
+  const changes: Change[] = [];
+  for await (const { id, record, revision } of records.signals.all()) {
+    const { state, muted, changedAt } = record;
+    if (state === 'resolved' && muted === null && changedAt < before)
+      changes.push(records.signals.drop(id, revision));
+    if (changes.length === PART) break;
+  }
+  if (changes.length > 0) await commitAll(records.store, changes);
 }
 
 /** NOT_FOUND. */

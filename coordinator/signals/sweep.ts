@@ -11,13 +11,21 @@ import { leadership } from '../store/leadership.ts';
 import { applyTurns, type Pending } from './apply.ts';
 import type { SignalsConfig } from './config.ts';
 import { differing } from './differing.ts';
+import { driftSight } from './drift/rules.ts';
 import { settle } from './lifecycle.ts';
 import { type Observed, observer, type World, waiterOf } from './observe.ts';
 import { dueStep, policyOf } from './policy.ts';
 import { type SignalRecord, signalId } from './records.ts';
 import { tendRemedy } from './remedy.ts';
-import { driftSight, type Moment, type Sight, silentSight, UNKNOWN } from './rules.ts';
-import { isNearDeadline, stuckSight } from './stuck.ts';
+import {
+  type Moment,
+  type Sight,
+  silentSight,
+  silentTogether,
+  type Together,
+  UNKNOWN,
+} from './rules.ts';
+import { isNearDeadline, stuckSight } from './stuck/rules.ts';
 
 export interface SensorDeps {
   readonly records: Records;
@@ -52,13 +60,15 @@ export function sensors(deps: SensorDeps): Sensors {
   async function judge(world: World, moment: Moment): Promise<Pending[]> {
     const pending: Pending[] = [];
     const known = new Set<string>();
+    const speakers = world.instances.map(({ follower }) => follower);
+    const together = silentTogether(speakers, moment, limits);
     for (const one of world.instances)
       for (const topic of SignalTopic.options) {
         const id = signalId(one.instance.id, topic);
         known.add(id);
         const before = world.signals.get(id) ?? null;
         const near = topic === 'stuck' && isNearDeadline(one.instance, moment.now);
-        const sight = near ? await lookCloser(one, moment) : sightOf(one, topic, moment);
+        const sight = near ? await lookCloser(one, moment) : sightOf(one, topic, moment, together);
         // Most of what is looked at is well, and was before.
         if (sight.is === 'unknown' || (sight.is === 'clear' && before === null)) continue;
         const { id: instance, node } = one.instance;
@@ -75,8 +85,14 @@ export function sensors(deps: SensorDeps): Sensors {
     return pending;
   }
 
-  function sightOf({ instance, follower }: Observed, topic: SignalTopic, moment: Moment): Sight {
-    if (topic === 'silent') return silentSight(follower, moment, limits);
+  function sightOf(
+    { instance, follower }: Observed,
+    topic: SignalTopic,
+    moment: Moment,
+    together: ReadonlyMap<string, Together>,
+  ): Sight {
+    if (topic === 'silent')
+      return silentSight(follower, moment, limits, together.get(follower.group));
     if (topic === 'drift') return driftSight(follower, moment, limits);
     return { is: 'clear', why: `it is ${instance.state}` };
   }

@@ -79,6 +79,8 @@ export const getStatus = {
     openTasks: z.int().nonnegative(),
     /** Instances that are newer than a restored backup, and wait to be accepted. */
     ahead: z.int().nonnegative().default(0),
+    /** Signals that are not resolved. */
+    openSignals: z.int().nonnegative().default(0),
   }),
 } as const satisfies Route;
 

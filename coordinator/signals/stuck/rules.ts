@@ -1,13 +1,13 @@
 // Why an instance does not get on: near or past the deadline of its state, or failed with nobody to end
-// it, and what the last that was heard of it points to. Pure, as rules.ts is.
+// it, and what the last that was heard of it points to. Pure, as ../rules.ts is.
 
 import { sha256 } from '#shared/digest.ts';
 import type { Facts } from '#shared/schema/facts.ts';
 import type { Condition, Heartbeat } from '#shared/schema/heartbeat.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import type { ProviderFault } from '#shared/schema/provider.ts';
-import { deadlinesOf, type Waiting } from '../nodes/lifecycle-deadlines.ts';
-import { type Finding, type Limits, type Moment, type Sight, UNKNOWN } from './rules.ts';
+import { deadlinesOf, type Waiting } from '../../nodes/lifecycle-deadlines.ts';
+import { type Finding, type Limits, type Moment, type Sight, UNKNOWN } from '../rules.ts';
 
 /** An instance as far as its progress is concerned. */
 export interface Waiter extends Waiting {

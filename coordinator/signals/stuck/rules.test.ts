@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { Heartbeat } from '#shared/schema/heartbeat.ts';
 import { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import { InstanceState } from '#shared/schema/records.ts';
-import { deadlinesOf } from '../nodes/lifecycle-deadlines.ts';
-import { likelyCause, stuckSight, type Waiter } from './stuck.ts';
+import { deadlinesOf } from '../../nodes/lifecycle-deadlines.ts';
+import { likelyCause, stuckSight, type Waiter } from './rules.ts';
 
 const NOW = Date.UTC(2026, 10, 21);
 const MINUTE_MS = 60_000;
