@@ -7,6 +7,8 @@ import type { Commit, Condition, Entry, Write } from './store.ts';
 const PLACES = 128;
 /** After every printable ASCII character. */
 const END = '\x7f';
+/** Before every one of them: with it, the least key after another. */
+const NEXT = '\x01';
 
 const idOf = (revision: number, place = 0) => revision * PLACES + place;
 const revisionOf = (id: SQLOutputValue | undefined) => Math.floor(Number(id) / PLACES);
@@ -16,6 +18,12 @@ export interface Range {
   /** Keys up to this one are left out. */
   readonly after: string;
 }
+
+/** One bound at each end: of two lower ones SQLite seeks by the first, be it the looser one. */
+const boundsOf = ({ prefix, after }: Range): [string, string] => [
+  after >= prefix ? after + NEXT : prefix,
+  prefix + END,
+];
 
 export function sqliteTables(db: DatabaseSync) {
   const newest = db.prepare('SELECT id FROM entries WHERE key = ?');
@@ -29,12 +37,12 @@ export function sqliteTables(db: DatabaseSync) {
   );
   const listNow = db.prepare(
     `SELECT e.key, e.id, v.value FROM entries e CROSS JOIN versions v USING (id)
-     WHERE e.key > ? AND e.key >= ? AND e.key < ? ORDER BY e.key`,
+     WHERE e.key >= ? AND e.key < ? ORDER BY e.key`,
   );
   // The bare columns of a query with one max() are those of its row (sqlite.org/lang_select.html).
   const listThen = db.prepare(
     `SELECT key, max(id) AS id, value FROM versions INDEXED BY versions_by_key
-     WHERE key > ? AND key >= ? AND key < ? AND id < ? GROUP BY key ORDER BY key`,
+     WHERE key >= ? AND key < ? AND id < ? GROUP BY key ORDER BY key`,
   );
   const history = db.prepare(
     'SELECT id, key, value FROM versions WHERE id >= ? AND +key >= ? AND +key < ? ORDER BY id',
@@ -81,12 +89,12 @@ export function sqliteTables(db: DatabaseSync) {
       return true;
     },
 
-    *current({ prefix, after }: Range): Generator<Entry> {
-      for (const row of listNow.iterate(after, prefix, prefix + END)) yield toEntry(row);
+    *current(range: Range): Generator<Entry> {
+      for (const row of listNow.iterate(...boundsOf(range))) yield toEntry(row);
     },
 
-    *asOf(revision: number, { prefix, after }: Range): Generator<Entry> {
-      for (const row of listThen.iterate(after, prefix, prefix + END, idOf(revision + 1)))
+    *asOf(revision: number, range: Range): Generator<Entry> {
+      for (const row of listThen.iterate(...boundsOf(range), idOf(revision + 1)))
         if (row.value !== null) yield toEntry(row);
     },
 

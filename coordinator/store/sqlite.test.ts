@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '#shared/clock.ts';
 import { storeContract } from './contract.ts';
 import { put } from './contract-fixture.ts';
 import { sqliteStore } from './sqlite.ts';
@@ -133,3 +134,34 @@ async function killedAfter(path: string, count: number): Promise<Map<string, str
   assert.ok(acknowledged.size >= count);
   return acknowledged;
 }
+
+test('a list reads what is under its prefix, however much stands before it', async () => {
+  const store = sqliteStore({ path: IN_MEMORY });
+  const [before, own] = [20_000, 10];
+  for (let at = 0; at < before; at += 100)
+    await store.commit(
+      [],
+      Array.from({ length: 100 }, (_, n) => put(`a/${at + n}`)),
+    );
+  for (const prefix of ['', 'z/'])
+    await store.commit(
+      [],
+      Array.from({ length: own }, (_, n) => put(`${prefix}0/${n}`)),
+    );
+  const { revision } = await store.get('a/0');
+  const millisecondsOf = async (prefix: string, at: object) => {
+    const times: number[] = [];
+    for (let round = 0; round < 9; round += 1) {
+      const since = systemClock.monotonic();
+      assert.equal((await store.list(prefix, at)).entries.length, own);
+      times.push(systemClock.monotonic() - since);
+    }
+    return times.toSorted((one, other) => one - other)[2] ?? 0;
+  };
+  // The first keys of the store, and its last ones; read through, they are hundreds of times slower.
+  for (const at of [{}, { revision }]) {
+    const [first, last] = [await millisecondsOf('0/', at), await millisecondsOf('z/', at)];
+    assert.ok(last < 10 * first + 0.2, `${first} ms at the beginning, ${last} ms at the end`);
+  }
+  await store.close();
+});
