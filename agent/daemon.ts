@@ -26,6 +26,7 @@ import { openState, type StateFiles } from './reconcile/state.ts';
 import { describe } from './reconcile/steps.ts';
 import type { Observed } from './reconcile/world.ts';
 import { buildHeartbeat } from './report/heartbeat.ts';
+import { type Notices, preemptionWatch } from './report/preemption.ts';
 import { STATUS_SOCKET, serveStatus } from './report/status-socket.ts';
 import { runAll } from './run-all.ts';
 import { collectLogsTask } from './tasks/collect-logs.ts';
@@ -64,6 +65,7 @@ export interface DaemonDeps {
   readonly openPorts: (context: PortsContext) => Promise<ReconcilePorts>;
   /** Of the boot and of the store. */
   readonly conditions: () => readonly Condition[];
+  readonly notices: Notices;
 }
 
 const WATCHDOG_MS = 10_000;
@@ -88,6 +90,8 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
   let readySince: number | null = null;
   const complain = (error: unknown) => log.fail(error);
 
+  const onNotice = () => link.pulse();
+  const preemption = preemptionWatch({ clock, notices: deps.notices, onNotice, onError: complain });
   const link = await openLink({
     clock,
     random,
@@ -102,6 +106,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
         status: loop.status,
         systemImage: booted?.systemImage ?? null,
         conditions: [...deps.conditions(), ...damage().map(conditionOf)],
+        preemption: preemption.notice(),
         stopping,
       }),
     onReply,
@@ -203,6 +208,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
       loop.run,
       link.run,
       tasks.run,
+      preemption.run,
       (end) => watchdog(clock, notify, end),
       (end) => {
         const path = join(runDir, STATUS_SOCKET);

@@ -25,6 +25,7 @@ import type { AgentIo } from './io.ts';
 import { readEnvelope } from './link/desired.ts';
 import { moduleSource } from './link/module-source.ts';
 import { type StoreModules, storeModules } from './reconcile/store-modules.ts';
+import { cloudNotices } from './report/cloud-notices.ts';
 import { openStore } from './store/open-store.ts';
 
 /** Runs until `signal` aborts. Throws what keeps the agent from running; systemd starts it again. */
@@ -60,6 +61,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
         stateDir: ground.stateDir,
         runDir: ground.runDir,
         booted: bootedOf(ground.handover),
+        notices: cloudNotices({ root: '/', urls: config.metadata, clock }),
         conditions: () => [...ground.conditions, ...(modules?.conditions() ?? store.conditions)],
         openPorts: async ({ state, link }: PortsContext) => {
           const good = () => state.record.good?.envelope;

@@ -100,6 +100,7 @@ export function handClock(start = systemClock.now()): HandClock {
     monotonic: () => passed,
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason);
         const sleeper = { until: passed + ms, wake: resolve };
         sleepers.add(sleeper);
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });

@@ -92,6 +92,7 @@ export async function startAgent(
       runDir,
       booted: options.booted ?? null,
       openPorts: async () => testNode(dir, options.modules),
+      notices: async () => null,
       conditions: () => [],
     },
     stop.signal,

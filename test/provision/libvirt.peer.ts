@@ -18,7 +18,7 @@ import type { MachineOrder, Provider } from '../../coordinator/providers/provide
 import { limited } from '../../coordinator/provisioning/limited.ts';
 import { type Libvirtd, startLibvirtd } from './libvirtd-fixture.ts';
 
-const signal = AbortSignal.timeout(110_000);
+const signal = AbortSignal.timeout(280_000);
 let dir: string;
 let libvirtd: Libvirtd;
 before(async () => {

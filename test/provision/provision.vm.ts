@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { systemClock } from '#shared/clock.ts';
 import { Instance } from '#shared/schema/records.ts';
-import { processesWith } from '../../coordinator/drivers/processes.ts';
+import { killProcess, processesUnder, processesWith } from '../../coordinator/drivers/processes.ts';
 import { openStage, type Stage } from '../boot/machine-fixture.ts';
 import { type Libvirtd, startLibvirtd } from './libvirtd-fixture.ts';
 
@@ -33,6 +33,8 @@ before(
   { timeout: LIMIT_MS },
 );
 after(async () => {
+  // Machines outlive their coordinator, also when a test has failed.
+  for (const one of stage ? await processesUnder(stage.dir) : []) await killProcess(one);
   await stage?.close();
   await libvirtd?.stop();
   await rm(libvirtDir, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { systemClock } from '#shared/clock.ts';
 import { Instance } from '#shared/schema/records.ts';
-import { processesWith } from '../../coordinator/drivers/processes.ts';
+import { killProcess, processesUnder, processesWith } from '../../coordinator/drivers/processes.ts';
 import { openStage, type Stage } from '../boot/machine-fixture.ts';
 
 const LIMIT_MS = 900_000;
@@ -23,7 +23,11 @@ before(
   },
   { timeout: LIMIT_MS },
 );
-after(() => stage?.close());
+after(async () => {
+  // Machines outlive their coordinator, also when a test has failed.
+  for (const one of stage ? await processesUnder(stage.dir) : []) await killProcess(one);
+  await stage?.close();
+});
 
 const billet = (...args: readonly string[]) => stage.fleet.billet(...args);
 const instances = async () => z.array(Instance).parse(await billet('instance', 'list'));
