@@ -20,12 +20,16 @@ export interface Noticed {
 export function preempted(record: InstanceRecord, endsAt: number, now: number): Noticed | null {
   const before = record.preemption;
   if (!isLive(record.state) || (before && before.endsAt <= endsAt)) return null;
-  const byRule = isReplaceable(record.lifecycleClass) && record.machine !== null;
-  const then = byRule
-    ? 'it is drained, and its node gets another one'
-    : `a person decides: billet instance drain ${record.id}`;
+  const then = nextOf(record);
   const text = `its provider takes the machine away at ${isoTime(endsAt)}; it is ${record.lifecycleClass}: ${then}`;
   return { next: { ...record, preemption: { noticedAt: now, endsAt } }, text };
+}
+
+function nextOf({ id, node, lifecycleClass, machine }: InstanceRecord): string {
+  if (!isReplaceable(lifecycleClass)) return `a person decides: billet instance drain ${id}`;
+  return machine === null
+    ? `it is drained; then billet instance terminate ${id}, and billet instance create ${node} for another machine`
+    : 'it is drained, and its node gets another one';
 }
 
 /** Idempotent; an earlier end replaces a later one. CONFLICT for what ends already; NOT_FOUND. */

@@ -7,6 +7,7 @@ import type { Register } from '../ca/register.ts';
 import type { Revocations } from '../ca/revocation.ts';
 import { sweepClaims } from '../claims/claim-writes.ts';
 import type { Log } from '../log.ts';
+import { drainPreempted } from '../provisioning/lost/preemption.ts';
 import type { Records } from '../records.ts';
 import { forgetSignals } from '../signals/signal-writes.ts';
 import { settleTasks } from '../tasks/task-writes.ts';
@@ -30,11 +31,15 @@ export interface SweepDeps {
 /** Deadlines of instances and leases; often. */
 export async function sweepDeadlines(deps: SweepDeps): Promise<void> {
   const { records, clock } = deps;
-  for await (const { record } of records.instances.all())
+  for await (const { record } of records.instances.all()) {
+    // With a machine of a provider, whoever leads there does more.
+    if (record.preemption !== null && record.machine === null)
+      await drainPreempted(records, record);
     if (dueDeadline(record, clock.now())) {
       const revoked = await meetDeadline(deps, record.id);
       if (revoked !== null) await deps.revocations.reached(revoked);
     }
+  }
   for await (const { id, record } of records.queues.all())
     if (record.open.length > 0) await settleTasks(records, InstanceId.parse(id));
 }

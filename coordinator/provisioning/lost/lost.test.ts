@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import { terminate } from '../../nodes/instance-end.ts';
+import { createInstance } from '../../nodes/instance-writes.ts';
 import { notePreemption } from '../../nodes/preemption.ts';
+import { sweepDeadlines } from '../../nodes/sweep.ts';
 import { only } from '../testing.ts';
 import { coded, eventsOf, moved, recordOf, type Tried, withLife } from '../testing-life.ts';
 
@@ -99,6 +101,22 @@ test('a spot instance is drained at its notice, ended when it is empty, and repl
     assert.equal((await recordOf(one, next.id)).machine?.state, 'running');
     assert.equal(next.preemption, null);
     await assert.rejects(notePreemption(one.records, 'admin:a', id, endsAt - 1), coded('CONFLICT'));
+  }));
+
+test('a spot instance whose machine is a person’s is drained at its notice, and left to that person', () =>
+  withLife({}, async (one) => {
+    const node = await one.node('metal', { lifecycleClass: 'spot' });
+    const { id } = await createInstance(one.records, 'admin:a', node);
+    await moved(one, id, { state: 'running', goods: [1] });
+    await notePreemption(one.records, 'admin:a', id, one.clock.now() + 2 * MINUTE_MS);
+    await sweepDeadlines(one.deps);
+    assert.equal((await recordOf(one, id)).state, 'draining');
+    one.clock.forward(5 * MINUTE_MS);
+    await sweepDeadlines(one.deps);
+    await one.pass();
+    assert.equal((await recordOf(one, id)).state, 'draining');
+    const [told] = await eventsOf(one, 'instance.preempted');
+    assert.match(told ?? '', /billet instance terminate .* billet instance create metal/);
   }));
 
 test('a spot instance that does not get empty is ended before its provider takes it; one that was taken is not switched on', () =>
