@@ -6,7 +6,11 @@ import { drainLines } from './drain.ts';
 
 export const instanceColumns = (nowMs: number): readonly Column<Instance>[] => [
   { header: 'INSTANCE', value: ({ id }) => id },
-  { header: 'NODE', value: ({ node }) => node, shrinks: true },
+  {
+    header: 'NODE',
+    value: ({ node, pool }) => (pool === null ? node : `warm in ${pool}`),
+    shrinks: true,
+  },
   { header: 'STATE', value: ({ state }) => state },
   { header: 'PHASE', value: ({ heartbeat }) => heartbeat?.phase ?? '-' },
   { header: 'GEN', value: generations },
