@@ -22,8 +22,8 @@ const simulation = (agents: number, limitMs: number): Bench => ({
   run: (context) => measure(context, agents),
 });
 
-export const simulate1000 = simulation(1_000, 240_000);
-export const simulate10000: Bench = { ...simulation(10_000, 1_200_000), onlyInFull: true };
+export const simulate1000 = simulation(1_000, 600_000);
+export const simulate10000: Bench = { ...simulation(10_000, 3_600_000), onlyInFull: true };
 
 async function measure(context: BenchContext, agents: number): Promise<readonly Figure[]> {
   const { dir, signal, progress } = context;

@@ -2,7 +2,6 @@
 // removed at the end, also after Ctrl-C.
 
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
 import type { ResourceName } from '#shared/schema/ids.ts';
@@ -85,124 +84,150 @@ export async function simulate(
   const { clock, signal } = io;
   // One signal ends thousands of requests.
   setMaxListeners(0, signal);
-  let retries = 0;
+  const retries = { count: 0 };
   const onRetry = () => {
-    retries += 1;
+    retries.count += 1;
   };
   const retry: Retry = { clock, random: Math.random, onRetry };
-  const deps: FleetDeps = { coordinator, retry };
-  const agents: SimAgent[] = [];
+  const run: Run = {
+    ...{ io, coordinator, options, phases, retry },
+    fleet: { coordinator, retry },
+    agents: [],
+    arrivals: new Map(),
+  };
   const following = new AbortController();
-  const arrivals = new Map<SimAgent, number>();
-
-  await assertUnused(deps, options.name, signal);
+  await assertUnused(run.fleet, options.name, signal);
   try {
     const { revision } = await coordinator.call(routes.getStatus, {});
     const events = countEvents(io, coordinator, revision, following.signal);
     const start = clock.monotonic();
-    const members: Member[] = [];
-    const onMade = (member: Member) => {
-      members.push(member);
-      phases.say(`prepared ${members.length} of ${options.agents}`);
-    };
-    await makeFleet(deps, { ...options, signal, onMade });
-    const prepared = { ...phaseOf([], clock.monotonic() - start), count: members.length };
-    const perSecond = members.length / prepared.seconds;
-    phases.done('prepared');
-
-    const emptyBytes = process.memoryUsage.rss();
-    const { url, ca } = coordinator.context;
-    const limited = limiter(FETCHES_AT_ONCE);
-    const onDesired = (agent: SimAgent) => void arrivals.set(agent, clock.monotonic());
-    const own = { url, ca, clock, onDesired, limited, signal, poll: options.poll };
-    for (const member of members) agents.push(simAgent(own, member));
-    const each = (what: string, work: (agent: SimAgent) => Promise<void>) =>
-      timedEach({ agents, atOnce: options.atOnce, clock, retry, signal }, work, (count) =>
-        phases.say(`${what} ${count} of ${options.agents}`),
-      );
-    const enrolled = await each('enrolled', (agent) => agent.enroll());
-    phases.done('enrolled');
-    const connected = await each('connected', (agent) => agent.connect());
-    phases.done('connected');
-
-    const beats = await heartbeats(agents, options, { clock, signal, say: phases.say });
-    const bytesPerAgent = Math.round((process.memoryUsage.rss() - emptyBytes) / options.agents);
-    phases.done('beaten');
-
-    arrivals.clear();
-    const changed = await measureChange(options.name);
-    phases.done('changed');
-    const lost = agents.filter((agent) => !agent.isConnected()).length;
+    const measured = await measure(run);
     if (events.problem !== null)
       throw new BilletError('LINK_DOWN', `the stream of events ended: ${events.problem}`, {
         hint: 'look at the log of the coordinator',
       });
-    const { agents: count, name, limits } = options;
-    return {
-      ...{ agents: count, name, limits },
-      prepared: { ...prepared, perSecond },
-      ...{ enrolled, connected, heartbeats: beats, changed },
-      events: phaseOf(events.lateMs, clock.monotonic() - start),
-      ...{ bytesPerAgent, retries, lost },
-    };
+    const { agents, name, limits } = options;
+    const lost = run.agents.filter((agent) => !agent.isConnected()).length;
+    const told = phaseOf(events.lateMs, clock.monotonic() - start);
+    return { agents, name, limits, ...measured, events: told, retries: retries.count, lost };
   } finally {
-    const { signal: never } = new AbortController();
-    await inParallel(agents.length, CLOSES_AT_ONCE, never, async (n) => agents[n]?.close());
+    await closeAll(run);
     following.abort();
-    if (!options.keep) {
-      let removed = 0;
-      if (signal.aborted) io.stderr.write('removing what was made; Ctrl-C again leaves it there\n');
-      await removeFleet(deps, options.name, () => {
-        removed += 1;
-        phases.say(`removed ${removed}`);
-      });
-      phases.done('removed');
-    }
-  }
-
-  async function measureChange(name: ResourceName): Promise<Phase> {
-    const before = agents.map((agent) => agent.generation());
-    const since = clock.monotonic();
-    await changeFleet(deps, name, signal);
-    for (;;) {
-      const missing = agents.filter((agent, n) => agent.generation() <= (before[n] ?? 0)).length;
-      if (missing === 0) break;
-      phases.say(`changed: ${agents.length - missing} of ${agents.length} have it`);
-      if (clock.monotonic() - since > CHANGE_LIMIT_MS)
-        throw new BilletError('TIMEOUT', `${missing} agents did not get the change`, {
-          hint: 'look at the log and the load of the coordinator',
-        });
-      await clock.sleep(LOOK_EVERY_MS, signal);
-    }
-    const times = agents.map((agent) => (arrivals.get(agent) ?? since) - since);
-    return phaseOf(
-      times,
-      times.reduce((most, ms) => Math.max(most, ms), 0),
-    );
+    if (!options.keep) await remove(run);
   }
 }
 
+/** What the phases of one simulation share. */
+interface Run {
+  readonly io: CommandIo;
+  readonly coordinator: Coordinator;
+  readonly options: SimulationOptions;
+  readonly phases: Phases;
+  readonly retry: Retry;
+  readonly fleet: FleetDeps;
+  readonly agents: SimAgent[];
+  /** When each agent had the generation that it has. */
+  readonly arrivals: Map<SimAgent, number>;
+}
+
+type Measured = Pick<
+  Simulation,
+  'prepared' | 'enrolled' | 'connected' | 'heartbeats' | 'changed' | 'bytesPerAgent'
+>;
+
+async function measure(run: Run): Promise<Measured> {
+  const { io, options, phases, agents } = run;
+  const prepared = await prepare(run);
+  phases.done('prepared');
+  const emptyBytes = process.memoryUsage.rss();
+  const enrolled = await each(run, 'enrolled', (agent) => agent.enroll());
+  phases.done('enrolled');
+  const connected = await each(run, 'connected', (agent) => agent.connect());
+  phases.done('connected');
+  const beats = await heartbeats(agents, options, { ...io, say: phases.say });
+  const bytesPerAgent = Math.round((process.memoryUsage.rss() - emptyBytes) / options.agents);
+  phases.done('beaten');
+  const changed = await change(run);
+  phases.done('changed');
+  return { prepared, enrolled, connected, heartbeats: beats, changed, bytesPerAgent };
+}
+
+/** The records at the coordinator, and the agents, which do nothing yet. */
+async function prepare({ io, coordinator, options, phases, ...run }: Run): Promise<Phase> {
+  const { clock, signal } = io;
+  const members: Member[] = [];
+  const onMade = (member: Member) => {
+    members.push(member);
+    phases.say(`prepared ${members.length} of ${options.agents}`);
+  };
+  const start = clock.monotonic();
+  await makeFleet(run.fleet, { ...options, signal, onMade });
+  const tookMs = clock.monotonic() - start;
+  const { url, ca } = coordinator.context;
+  const limited = limiter(FETCHES_AT_ONCE);
+  const onDesired = (agent: SimAgent) => void run.arrivals.set(agent, clock.monotonic());
+  const own = { url, ca, clock, onDesired, limited, signal, poll: options.poll };
+  for (const member of members) run.agents.push(simAgent(own, member));
+  const count = members.length;
+  return { ...phaseOf([], tookMs), count, perSecond: (count * 1000) / tookMs };
+}
+
 /** Some agents at once, each tried again where that may help. */
-async function timedEach(
-  given: {
-    readonly agents: readonly SimAgent[];
-    readonly atOnce: number;
-    readonly clock: Clock;
-    readonly retry: Retry;
-    readonly signal: AbortSignal;
-  },
+async function each(
+  { io, options, phases, agents, retry }: Run,
+  what: string,
   work: (agent: SimAgent) => Promise<void>,
-  told: (count: number) => void,
 ): Promise<Phase> {
-  const { agents, atOnce, clock, retry, signal } = given;
+  const { clock, signal } = io;
   const times: number[] = [];
   const start = clock.monotonic();
-  await inParallel(agents.length, atOnce, signal, async (n) => {
+  await inParallel(agents.length, options.atOnce, signal, async (n) => {
     const agent = agents[n];
     if (agent === undefined) return;
     const since = clock.monotonic();
     await retried(retry, signal, () => work(agent));
-    told(times.push(clock.monotonic() - since));
+    times.push(clock.monotonic() - since);
+    phases.say(`${what} ${times.length} of ${options.agents}`);
   });
   return phaseOf(times, clock.monotonic() - start);
+}
+
+/** One change of the template, until every agent has what it comes to. */
+async function change({ io, options, phases, agents, arrivals, fleet }: Run): Promise<Phase> {
+  const { clock, signal } = io;
+  arrivals.clear();
+  const before = agents.map((agent) => agent.generation());
+  const since = clock.monotonic();
+  await changeFleet(fleet, options.name, signal);
+  for (;;) {
+    const missing = agents.filter((agent, n) => agent.generation() <= (before[n] ?? 0)).length;
+    if (missing === 0) break;
+    phases.say(`changed: ${agents.length - missing} of ${agents.length} have it`);
+    if (clock.monotonic() - since > CHANGE_LIMIT_MS)
+      throw new BilletError('TIMEOUT', `${missing} agents did not get the change`, {
+        hint: 'look at the log and the load of the coordinator',
+      });
+    await clock.sleep(LOOK_EVERY_MS, signal);
+  }
+  const times = agents.map((agent) => (arrivals.get(agent) ?? since) - since);
+  return phaseOf(
+    times,
+    times.reduce((most, ms) => Math.max(most, ms), 0),
+  );
+}
+
+/** Also after Ctrl-C. */
+async function closeAll({ agents }: Run): Promise<void> {
+  const { signal } = new AbortController();
+  await inParallel(agents.length, CLOSES_AT_ONCE, signal, async (n) => agents[n]?.close());
+}
+
+async function remove({ io, options, phases, fleet }: Run): Promise<void> {
+  let removed = 0;
+  if (io.signal.aborted) io.stderr.write('removing what was made; Ctrl-C again leaves it there\n');
+  await removeFleet(fleet, options.name, () => {
+    removed += 1;
+    phases.say(`removed ${removed}`);
+  });
+  phases.done('removed');
 }
