@@ -7,7 +7,7 @@ import type { Digest } from '#shared/digest.ts';
 import type { Marker, MarkerValue } from '#shared/markers.ts';
 import type { Condition, HeartbeatReply, ModuleState } from '#shared/schema/heartbeat.ts';
 import { openCordon } from './drain/cordon.ts';
-import { drainTasks } from './drain/open.ts';
+import { type DrainSites, drainTasks } from './drain/open.ts';
 import type { Exec } from './drivers/exec.ts';
 import type { Host } from './drivers/host.ts';
 import type { Log } from './drivers/journal.ts';
@@ -66,6 +66,8 @@ export interface DaemonDeps {
   /** Of the boot and of the store. */
   readonly conditions: () => readonly Condition[];
   readonly notices: Notices;
+  /** Where a drain looks, if not where Debian has things. */
+  readonly sites?: DrainSites;
 }
 
 const WATCHDOG_MS = 10_000;
@@ -80,10 +82,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
   const { journal, damage: lost } = await journalOrAnew(join(runDir, 'journal'));
   const queue = reportQueue(join(stateDir, 'reports'));
   const cordon = await openCordon(stateDir);
-  const damage = () => [
-    ...[...lost, ...state.damage, ...queue.damage],
-    ...[...link.damage, ...cordon.damage],
-  ];
+  const damage = () => [...lost, ...[state, queue, link, cordon].flatMap((each) => each.damage)];
 
   let confirmed: number | null = null;
   let stopping = false;
@@ -170,7 +169,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
       runProbeTask({
         probe: (probe, task) => runProbe(probe, { clock, units: ports.units }, task),
       }),
-      ...drainTasks({ clock, exec, bootId, cordon, loop, services: attached, units: ports.units }),
+      ...drainTasks({ ...deps, bootId, cordon, loop, services: attached, units: ports.units }),
     ],
     onError: complain,
   });

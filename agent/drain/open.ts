@@ -15,7 +15,15 @@ import type { Attaching } from './drain.ts';
 import { kubernetes } from './kubernetes.ts';
 import { processesIn } from './processes.ts';
 
+/** Where the engine, the cluster and the control groups are, if not where Debian has them. */
+export interface DrainSites {
+  readonly socket?: string;
+  readonly kubeconfigs?: readonly string[];
+  readonly cgroups?: string;
+}
+
 export interface DrainWiring {
+  readonly sites?: DrainSites | undefined;
   readonly clock: Clock;
   readonly exec: Exec;
   readonly bootId: string;
@@ -27,11 +35,16 @@ export interface DrainWiring {
 
 export function drainTasks(wiring: DrainWiring): readonly TaskKind[] {
   const { clock, exec, bootId, cordon, units } = wiring;
+  const { socket, kubeconfigs, cgroups: root } = wiring.sites ?? {};
+  const name = hostname().toLowerCase();
   const deps = {
     ...{ clock, cordon, units, attaching: attachingOf(wiring) },
-    engine: docker({ exec, units }),
-    cluster: kubernetes({ exec, units, bootId, hostname: hostname().toLowerCase() }),
-    processes: processesIn(),
+    engine: docker({ exec, units, ...(socket === undefined ? {} : { socket }) }),
+    cluster: kubernetes({
+      ...{ exec, units, bootId, hostname: name },
+      ...(kubeconfigs === undefined ? {} : { kubeconfigs }),
+    }),
+    processes: processesIn(root === undefined ? {} : { root }),
   };
   return [drainTask(deps), uncordonTask(deps)];
 }

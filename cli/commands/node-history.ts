@@ -76,14 +76,13 @@ async function eventsOf(
 const LIFE_COLUMNS: readonly Column<Life>[] = [
   { header: 'INSTANCE', value: ({ instance }) => instance },
   { header: 'STATE', value: ({ state }) => state },
-  { header: 'PROVIDER', value: ({ provider }) => provider },
-  { header: 'FROM', value: ({ createdAt }) => createdAt.slice(0, 19) },
-  { header: 'UNTIL', value: ({ endedAt }) => endedAt?.slice(0, 19) ?? '-' },
+  { header: 'FROM', value: ({ createdAt }) => createdAt.slice(0, 16) },
+  { header: 'UNTIL', value: ({ endedAt }) => endedAt?.slice(0, 16) ?? '-' },
   { header: 'REASON', value: ({ reason }) => reason, shrinks: true },
 ];
 
 const EVENT_COLUMNS: readonly Column<Event>[] = [
-  { header: 'AT', value: ({ at }) => at.slice(0, 19) },
+  { header: 'AT', value: ({ at }) => at.slice(0, 16) },
   { header: 'WHO', value: ({ actor }) => actor, shrinks: true },
   { header: 'KIND', value: ({ kind }) => kind },
   { header: 'WHAT', value: ({ text }) => text, shrinks: true },

@@ -94,6 +94,12 @@ export async function startAgent(
       openPorts: async () => testNode(dir, options.modules),
       notices: async () => null,
       conditions: () => [],
+      // Nothing of this machine itself.
+      sites: {
+        socket: join(dir, 'docker.sock'),
+        kubeconfigs: [join(dir, 'kubeconfig')],
+        cgroups: join(dir, 'cgroup'),
+      },
     },
     stop.signal,
   );
