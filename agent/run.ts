@@ -10,6 +10,8 @@ import type { Identity, SourceIdentity } from '#shared/schema/identity.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import { type AgentConfig, loadPolicy } from './config.ts';
 import { type Booted, type PortsContext, runDaemon } from './daemon.ts';
+import { containerNames } from './drain/containers.ts';
+import { docker } from './drain/docker.ts';
 import { hostExec } from './drivers/exec.ts';
 import { type Host, linuxHost } from './drivers/host.ts';
 import type { Log } from './drivers/journal.ts';
@@ -33,7 +35,9 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
   const { clock, random, log, notify } = io;
   const linux = linuxHost({ architecture: io.architecture });
   const ground = await groundOf(config, await linux.bootId(), signal);
-  const host = knowing(linux, ground);
+  const units = systemdUnits({ exec: hostExec });
+  const containers = containerNames(docker({ exec: hostExec, units }), clock);
+  const host = knowing(linux, ground, containers);
   const mark = marker(log, ground.handover !== null);
   const { instance = 'none' } = ground.identity;
   mark('agent-start', { instance, generation: ground.generation });
@@ -80,7 +84,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
           });
           return {
             modules,
-            units: systemdUnits({ exec: hostExec }),
+            units,
             mounts: hostMountTable(hostMounts()),
             settings: hostNodeSettings(),
             power: systemdPower({ exec: hostExec }),
@@ -146,8 +150,13 @@ const BOOT_UNVERIFIED: Condition = {
 };
 
 /** The machine as it says itself, with what only this agent knows of it. */
-const knowing = (host: Host, { keySurvives, cloud }: Ground): Host => ({
+const knowing = (
+  host: Host,
+  { keySurvives, cloud }: Ground,
+  containers: ReturnType<typeof containerNames>,
+): Host => ({
   ...host,
+  vitals: async () => ({ ...(await host.vitals()), ...(await containers()) }),
   facts: async () => ({
     ...(await host.facts()),
     keySurvives,

@@ -12,6 +12,8 @@ export interface Vitals {
   readonly load1?: number;
   readonly memoryTotalBytes?: number;
   readonly memoryAvailableBytes?: number;
+  /** Those that run, where others know of an engine. */
+  readonly containers?: string[];
 }
 
 export interface Host {

@@ -36,6 +36,7 @@ export const significance = (heartbeat: Heartbeat): string =>
     heartbeat.lastReconcile?.outcome === 'failed',
     heartbeat.conditions.map(({ code }) => code).sort(),
     heartbeat.preemption?.endsAt,
+    heartbeat.containers,
   ]);
 
 /** The instance after it said this, and what is to be told of it. */

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { InstanceId, TaskId } from '../schema/ids.ts';
-import { TaskSpec, Task, TaskState } from '../schema/task.ts';
+import { Task, TaskSpec, TaskState } from '../schema/task.ts';
 import { empty, none, pageOf, pageQuery } from './common.ts';
 import type { Route } from './route.ts';
 
