@@ -50,7 +50,7 @@ export function drainTasks(wiring: DrainWiring): readonly TaskKind[] {
 }
 
 /** The loop as a drain sees it. */
-export const attachingOf = ({
+const attachingOf = ({
   loop,
   services,
 }: Pick<DrainWiring, 'loop' | 'services'>): Attaching => ({

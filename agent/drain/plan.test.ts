@@ -122,6 +122,6 @@ test('what the engine would start again stops first, and the engine last', () =>
 test('a process that is left makes the node not empty', () => {
   const processes = [{ group: 'billet-web-main.service', names: ['nginx'] }];
   assert.deepEqual(stayed({ ...NOTHING, processes }, FULL, new Map()), [
-    { kind: 'process', name: 'billet-web-main.service', reason: 'still runs: nginx' },
+    { kind: 'cgroup', name: 'billet-web-main.service', reason: 'still runs: nginx' },
   ]);
 });

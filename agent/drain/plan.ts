@@ -71,7 +71,7 @@ export function stayed(
     stay('service', 'reconcile', 'the reconcile loop has not taken up that nothing stays');
   const isLast = left.length === 0;
   for (const { group, names } of isLast ? processes : [])
-    stay('process', group, `still runs: ${names.join(', ')}`);
+    stay('cgroup', group, `still runs: ${names.join(', ')}`);
   return left;
 }
 

@@ -30,7 +30,7 @@ export async function drainRequired(
   });
 }
 
-export interface Holdings {
+interface Holdings {
   readonly record: Pick<InstanceRecord, 'machine'>;
   readonly heartbeat: Heartbeat | null;
   readonly tasks: readonly TaskRecord[];
@@ -38,7 +38,7 @@ export interface Holdings {
 }
 
 /** One text each: what runs, what it keeps, what is under way, and disks. */
-export function losses({ record, heartbeat, tasks, drain }: Holdings): readonly string[] {
+function losses({ record, heartbeat, tasks, drain }: Holdings): readonly string[] {
   const modules = heartbeat?.modules ?? [];
   const services = modules.filter(({ state }) => state === 'attached');
   const stayed = (drain?.report?.stayed ?? []).filter(({ kind }) => kind !== 'service');

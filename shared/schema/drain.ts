@@ -15,7 +15,7 @@ export type DrainOrder = z.infer<typeof DrainOrder>;
 
 /** Something that is still on the node, and why. */
 export const Stayed = z.object({
-  kind: z.enum(['pod', 'container', 'engine', 'service', 'process', 'cluster']),
+  kind: z.enum(['pod', 'container', 'engine', 'service', 'cgroup', 'cluster']),
   /** As the tools of its kind name it: `namespace/pod`, a container, a module, a unit. */
   name: z.string().max(512),
   reason: z.string().max(1024),

@@ -117,6 +117,11 @@ test('a cordon lets run what runs, and a new generation waits', async () => {
   assert.deepEqual([seen.state, seen.confirmed], ['running', 1]);
   assert.ok(isActive(agent, 'web'));
   await agent.stop();
+  // Nobody is there to take this one up.
+  assert.match(await works('instance', 'drain', 'web-2'), /is draining\ndrain +waiting/);
+  assert.match(await works('instance', 'drain', 'web-2', '--cancel'), /drain +cancelled/);
+  const ended = await run('instance', 'drain', 'web-1', '--cancel');
+  assert.match(ended.stderr, /is not being drained\nhint: .+\ncode: CONFLICT/s);
 });
 
 test('a drained instance ends, and its node keeps its history', async () => {
