@@ -50,10 +50,7 @@ export function drainTasks(wiring: DrainWiring): readonly TaskKind[] {
 }
 
 /** The loop as a drain sees it. */
-const attachingOf = ({
-  loop,
-  services,
-}: Pick<DrainWiring, 'loop' | 'services'>): Attaching => ({
+const attachingOf = ({ loop, services }: Pick<DrainWiring, 'loop' | 'services'>): Attaching => ({
   wake: loop.wake,
   status() {
     const { held, lastReconcile } = loop.status;
