@@ -6,7 +6,7 @@ import type { Records } from '../records.ts';
 import { ABSENT, type Change } from '../store/collection.ts';
 import { MAX_KEYS } from '../store/limits.ts';
 import type { Condition } from '../store/store.ts';
-import { cancel, isOpen } from '../tasks/lease.ts';
+import { cancel } from '../tasks/lease.ts';
 import { stepChanges } from '../tasks/task-writes.ts';
 import type { Turn } from './lifecycle.ts';
 import { signalId } from './records.ts';
@@ -117,7 +117,7 @@ export function turnChanges(
   ];
 }
 
-/** Part of the commit: the order that is open is taken back, as it would mend what works. */
+/** Part of the commit: an order that nobody has taken up is taken back, as it would mend what works. */
 export async function withdrawn(
   records: Records,
   { next }: Turn,
@@ -125,7 +125,7 @@ export async function withdrawn(
 ): Promise<readonly Change[]> {
   const { task } = next.remedy;
   const found = task === null ? null : await records.tasks.get(task);
-  if (!found || !isOpen(found.record) || found.record.spec.kind === 'reboot') return [];
+  if (found?.record.state !== 'pending' || found.record.spec.kind === 'reboot') return [];
   const text = `${signalId(next.instance, next.topic)} is ${next.state}`;
   const news = { actor, kind: 'task.cancelled', text };
   const step = { found, next: cancel(found.record, records.clock.now()), news };

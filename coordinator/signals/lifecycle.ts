@@ -11,7 +11,7 @@ import {
 } from '#shared/schema/signal.ts';
 import { remedyState, SAME_TROUBLE_MS } from './policy.ts';
 import { type SignalRecord, signalId } from './records.ts';
-import type { Finding, Sight } from './rules.ts';
+import { type Finding, headOf, type Sight } from './rules.ts';
 
 /** A record as it is to be, and the event of it; null where it is not worth one. */
 export interface Turn {
@@ -81,12 +81,15 @@ function changed(
   now: number,
 ): Turn | null {
   const isOther = finding.fingerprint !== before.fingerprint;
-  if (!isOther && before.policy === policy) return null;
+  const isExplained = headOf(finding.cause) !== headOf(before.cause);
+  if (!isOther && !isExplained && before.policy === policy) return null;
+  const isNew = isOther || isExplained;
   const next: SignalRecord = {
     ...before,
     ...{ node, policy },
-    ...(isOther ? { ...said(finding), changedAt: now } : {}),
-    remedy: { ...before.remedy, ...(isOther ? { steps: [...finding.steps] } : {}) },
+    ...(isNew ? said(finding) : {}),
+    ...(isOther ? { changedAt: now } : {}),
+    remedy: { ...before.remedy, ...(isNew ? { steps: [...finding.steps] } : {}) },
   };
   if (!isOther) return { next, news: null };
   const text = `${finding.text}: ${finding.cause}; ${finding.hint}`;

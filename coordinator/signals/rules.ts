@@ -62,6 +62,9 @@ export interface Together {
   readonly of: number;
 }
 
+/** What a cause begins with: its code. The rest may be worded anew each time. */
+export const headOf = (cause: string): string => cause.split(':')[0] ?? '';
+
 export const UNKNOWN: Sight = { is: 'unknown' };
 export const clear = (why: string): Sight => ({ is: 'clear', why });
 

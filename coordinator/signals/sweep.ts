@@ -7,6 +7,7 @@ import { type SignalId, SignalTopic } from '#shared/schema/signal.ts';
 import { clockWatch } from '../clock-watch.ts';
 import type { Log } from '../log.ts';
 import type { Records } from '../records.ts';
+import { commitAll } from '../store/collection.ts';
 import { leadership } from '../store/leadership.ts';
 import { applyTurns, type Pending } from './apply.ts';
 import type { SignalsConfig } from './config.ts';
@@ -15,7 +16,7 @@ import { driftSight } from './drift/rules.ts';
 import { settle } from './lifecycle.ts';
 import { type Observed, observer, type World, waiterOf } from './observe.ts';
 import { dueStep, policyOf } from './policy.ts';
-import { type SignalRecord, signalId } from './records.ts';
+import { type QuietRecord, type SignalRecord, signalId } from './records.ts';
 import { tendRemedy } from './remedy.ts';
 import {
   type Moment,
@@ -151,8 +152,13 @@ async function tendAll(
 async function dropQuiets(records: Records, { quiets, instances }: World): Promise<void> {
   if (quiets.size === 0) return;
   const boots = new Map(instances.map(({ instance }) => [instance.id as string, instance.bootId]));
-  for (const [id, { until, bootId }] of quiets) {
-    const isOver = until <= records.clock.now() || (bootId !== null && boots.get(id) !== bootId);
-    if (isOver) await records.quiets.remove(id);
+  const now = records.clock.now();
+  const isOver = (id: string, { until, bootId }: QuietRecord) =>
+    until <= now || (bootId !== null && boots.get(id) !== bootId);
+  for (const [id, quiet] of quiets) {
+    // Somebody may have said another time since.
+    const found = isOver(id, quiet) ? await records.quiets.get(id) : null;
+    if (found && isOver(id, found.record))
+      await commitAll(records.store, [records.quiets.drop(id, found.revision)]);
   }
 }

@@ -6,8 +6,9 @@ import type { Facts } from '#shared/schema/facts.ts';
 import type { Condition, Heartbeat } from '#shared/schema/heartbeat.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import type { ProviderFault } from '#shared/schema/provider.ts';
+import { isoTime } from '../../ids.ts';
 import { deadlinesOf, type Waiting } from '../../nodes/lifecycle-deadlines.ts';
-import { type Finding, type Limits, type Moment, type Sight, UNKNOWN } from '../rules.ts';
+import { type Finding, headOf, type Limits, type Moment, type Sight, UNKNOWN } from '../rules.ts';
 
 /** An instance as far as its progress is concerned. */
 export interface Waiter extends Waiting {
@@ -62,7 +63,7 @@ function stuck(one: Waiter, now: number): Finding {
   const after = limit === undefined ? '' : `; it may be for ${Math.round(limit / 60_000)}`;
   const { cause, hint, steps = [] } = likelyCause(one, now);
   return {
-    fingerprint: sha256(JSON.stringify([state, stateSince, cause])),
+    fingerprint: sha256(JSON.stringify([state, stateSince, headOf(cause)])),
     text: state === 'failed' ? `${node ?? id} has failed, and waits for a person` : since + after,
     cause: cause.slice(0, 1024),
     hint: hint.slice(0, 1024),
@@ -112,7 +113,7 @@ function complaintOf(one: Waiter, heartbeat: Heartbeat, now: number): Cause | nu
   if (worst) return conditionCause(worst);
   if (lastSeenAt !== null && now - lastSeenAt >= SILENT_MS)
     return {
-      cause: `its last word, in phase ${phase}, is ${Math.floor((now - lastSeenAt) / 60_000)} min old`,
+      cause: `it fell silent in phase ${phase}, at ${isoTime(lastSeenAt)}`,
       hint: 'the last BILLET_MARKER line on its console says which stage it is in',
     };
   return null;
