@@ -10,8 +10,11 @@ import { getInstance } from '../nodes/instance-writes.ts';
 import { generationKey, type InstanceRecord } from '../nodes/records.ts';
 import type { Records } from '../records.ts';
 import { signalView } from '../signals/records.ts';
+import type { Entry, Store } from '../store/store.ts';
 import { failureOf } from './failure.ts';
 import type { Story, StoryGeneration, StorySignal } from './story.ts';
+
+type Listed = Awaited<ReturnType<Store['list']>>;
 
 const HOUR_MS = 3_600_000;
 /** Events looked at, of the whole fleet, the newest first: more, and older ones are left out. */
@@ -83,40 +86,48 @@ async function eventsOf(
   { id, node }: InstanceRecord,
   since: number,
 ): Promise<{ readonly events: readonly Event[]; readonly truncated: boolean }> {
+  const subjects = [`instance/${id}`, `node/${node}`];
   const concerns = ({ subject, kind, details }: EventRecord): boolean =>
-    subject === `instance/${id}` ||
-    (node !== null && subject === `node/${node}`) ||
-    details.instance === id ||
-    GLOBAL.test(kind);
+    subjects.includes(subject) || details.instance === id || GLOBAL.test(kind);
+  /** Most are of others: they are not even parsed. */
+  const mayConcern = (value: string): boolean =>
+    value.includes(id) || value.includes(`node/${node}"`) || /"(coordinator|ca)\./.test(value);
   const events: Event[] = [];
+  const answer = (truncated: boolean) => ({
+    events: events.sort((one, other) => one.revision - other.revision),
+    truncated,
+  });
   let seen = 0;
   let to = records.clock.now() + HOUR_MS;
-  for (let width = HOUR_MS; to > since && seen < EVENTS_MAX; width *= 2) {
+  for (let width = HOUR_MS; to > since; width *= 2) {
     const from = Math.max(since, to - width);
-    for await (const { record, revision } of between(records, from, to)) {
+    for await (const entry of between(records, from, to)) {
       seen += 1;
+      if (seen > EVENTS_MAX) return answer(true);
+      if (!mayConcern(entry.value)) continue;
+      const { record, revision } = records.events.read(entry);
       if (concerns(record)) events.push({ ...record, revision });
     }
     to = from;
   }
-  const sorted = events.sort((one, other) => one.revision - other.revision);
-  return { events: sorted, truncated: to > since };
+  return answer(false);
 }
 
-/** Events are stored under their time. */
-const keyOf = (at: number): string => `${String(Math.max(0, at)).padStart(14, '0')}-000000000000`;
-
-async function* between(records: Records, from: number, to: number) {
-  let after: string | null = keyOf(from);
+/** Events are stored under their time. As they are stored. */
+async function* between(
+  { store, events }: Records,
+  from: number,
+  to: number,
+): AsyncGenerator<Entry> {
+  const keyOf = (at: number) =>
+    events.key(`${String(Math.max(0, at)).padStart(14, '0')}-000000000000`);
   const end = keyOf(to);
+  let after: string | null = keyOf(from);
   while (after !== null) {
-    const page: Awaited<ReturnType<Records['events']['list']>> = await records.events.list({
-      after,
-      limit: PAGE,
-    });
-    for (const found of page.items) {
-      if (found.id >= end) return;
-      yield found;
+    const page: Listed = await store.list(`${events.prefix}/`, { after, limit: PAGE });
+    for (const entry of page.entries) {
+      if (entry.key >= end) return;
+      yield entry;
     }
     after = page.next;
   }
