@@ -68,6 +68,7 @@ async function play(view: View, dir: string): Promise<void> {
   const { kernel, initramfs } = artifacts.boot;
   const accelerator = await probeAccelerator(kernel, initramfs, signal);
   view.text(`Machines run on ${accelerator === 'kvm' ? 'KVM' : 'TCG: emulated, no usable KVM'}.`);
+  view.live('Starting the coordinator, and filling its registry');
   await using fleet = await startFleet({
     stateDir: join(dir, 'coordinator'),
     httpsPort: await freePort(),
