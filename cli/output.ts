@@ -131,8 +131,8 @@ const lengthOf = (text: string) => [...text].length;
 const cut = (text: string, width: number) =>
   lengthOf(text) <= width ? text : `${[...text].slice(0, width - 1).join('')}…`;
 
-/** Breaks at spaces only. */
-function wrap(text: string, width: number): string[] {
+/** Lines of at most `width` characters, broken at spaces only. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' '))

@@ -50,7 +50,13 @@ export interface HttpsListener extends Listener {
 
 /** Asks for a client certificate and refuses none: whether it will do is decided by the request. */
 export async function listenHttps(options: HttpsOptions): Promise<HttpsListener> {
-  const tls = { requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' } as const;
+  const tls = {
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.3',
+    // All suites of TLS 1.3 are good ones, and the other side knows which its CPU is fast at.
+    honorCipherOrder: false,
+  } as const;
   const server = createHttps({
     ...tls,
     key: options.key,

@@ -14,13 +14,18 @@ mkdir -p /run/modprobe.d
 # A panic is a machine that is gone until somebody comes; a reboot is a machine that tries again.
 echo 10 > /proc/sys/kernel/panic
 
-# Emulated vector instructions are slower than plain ones. /run survives the hand-over, so that
-# systemd-udevd leaves them alone as well.
+# Emulated vector instructions are slower than plain ones: no AVX, AES, SSSE3, SHA, AVX2 or BMI for
+# OpenSSL (OPENSSL_ia32cap(3)), nor for the kernel. /run survives the hand-over, so that systemd-udevd
+# leaves them alone as well.
+node_flags=
 if grep -q 'QEMU TCG' /proc/cpuinfo; then
   for module in aesni_intel crc32_pclmul crct10dif_pclmul ghash_clmulni_intel polyval_clmulni \
     sha1_ssse3 sha256_ssse3 sha512_ssse3; do
     echo "blacklist $module"
   done > /run/modprobe.d/billet-emulated-cpu.conf
+  export OPENSSL_ia32cap=~0x1200020000000000:~0x20000128
+  # Compiling better code takes longer there than this program runs (docs/performance.md).
+  node_flags='--no-opt --single-threaded --min-semi-space-size=16'
 fi
 
 # By path: busybox sh takes its own modprobe for the plain name, which ignores soft dependencies.
@@ -50,7 +55,8 @@ case "$consoles" in
 esac
 
 pause=1
-until node --disable-warning=ExperimentalWarning /billet/agent.mjs boot; do
+# shellcheck disable=SC2086  # one argument a flag
+until node $node_flags --disable-warning=ExperimentalWarning /billet/agent.mjs boot; do
   echo "BILLET_FAILURE boot-start code=INTERNAL message=\"the agent ended with $?\"" \
     "hint=\"it starts again in $pause s; read the lines above\""
   sleep "$pause"

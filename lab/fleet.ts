@@ -14,13 +14,17 @@ import { type Billet, billetWith } from './command.ts';
 const HOST_FOR_GUEST = '10.0.2.2';
 
 export interface Fleet extends AsyncDisposable {
-  readonly coordinator: Coordinator;
   readonly billet: Billet;
   /** The admin's context, with the address that the host knows. */
   readonly context: string;
   /** URL of the network boot script, in a guest's view. */
   readonly bootUrl: string;
   instance(id: InstanceId): Promise<Instance>;
+}
+
+/** Its coordinator is part of this process. */
+export interface LocalFleet extends Fleet {
+  readonly coordinator: Coordinator;
 }
 
 export interface FleetOptions {
@@ -32,38 +36,51 @@ export interface FleetOptions {
   /** Who makes machines by itself; without it, nobody. */
   readonly providers?: ConfigInput['providers'];
   readonly signals?: ConfigInput['signals'];
+  /** Of the host's loopback, where guests reach the coordinator; its own port without it. */
+  readonly guestPort?: number;
 }
 
-/** Starting again over the same directory and ports continues where it was. */
-export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  const { stateDir, httpsPort, httpPort, signal } = options;
-  const config = {
+export function fleetConfig(options: FleetOptions) {
+  const { stateDir, httpsPort, httpPort, guestPort = httpsPort } = options;
+  return {
     stateDir,
     listen: `127.0.0.1:${httpsPort}`,
     bootListen: `127.0.0.1:${httpPort}`,
-    url: `https://${HOST_FOR_GUEST}:${httpsPort}`,
+    url: `https://${HOST_FOR_GUEST}:${guestPort}`,
     bootUrl: `http://${HOST_FOR_GUEST}:${httpPort}`,
     names: ['127.0.0.1', HOST_FOR_GUEST],
     heartbeatSeconds: options.heartbeatSeconds ?? 5,
     ...(options.providers && { providers: options.providers }),
     ...(options.signals && { signals: options.signals }),
   };
-  const coordinator = await startCoordinator(config, { signal, log: silentLog });
-  const context = await hostContext(coordinator, httpsPort);
+}
+
+/** Starting again over the same directory and ports continues where it was. */
+export async function startFleet(options: FleetOptions): Promise<LocalFleet> {
+  const { signal } = options;
+  const coordinator = await startCoordinator(fleetConfig(options), { signal, log: silentLog });
+  const fleet = await operatorOf(options, coordinator.adminContextPath);
+  return { ...fleet, coordinator, [Symbol.asyncDispose]: () => coordinator.stop() };
+}
+
+/** What a person beside the coordinator has, with the context that it wrote as it started. */
+export async function operatorOf(
+  { httpsPort, httpPort, signal }: FleetOptions,
+  adminContextPath: string,
+): Promise<Omit<Fleet, typeof Symbol.asyncDispose>> {
+  const context = await hostContext(adminContextPath, httpsPort);
   const billet = billetWith(context, signal);
   return {
-    coordinator,
     billet,
     context,
     bootUrl: `http://${HOST_FOR_GUEST}:${httpPort}/boot/boot.ipxe`,
     instance: async (id) => Instance.parse(await billet('instance', 'show', id)),
-    [Symbol.asyncDispose]: () => coordinator.stop(),
   };
 }
 
-async function hostContext(coordinator: Coordinator, port: number): Promise<string> {
-  const admin = Context.parse(JSON.parse(await readFile(coordinator.adminContextPath, 'utf8')));
-  const path = `${coordinator.adminContextPath}.host`;
+async function hostContext(adminContextPath: string, port: number): Promise<string> {
+  const admin = Context.parse(JSON.parse(await readFile(adminContextPath, 'utf8')));
+  const path = `${adminContextPath}.host`;
   const context = { ...admin, url: `https://127.0.0.1:${port}` };
   await writeFile(path, `${JSON.stringify(context)}\n`, { mode: 0o600 });
   return path;

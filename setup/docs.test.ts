@@ -22,6 +22,18 @@ test('a link to a file in the tree leads to a file', () => {
       assert.ok(existsSync(join(root, dirname(page), target)), `${page} -> ${target}`);
 });
 
+test('a test that a page names is there, and docs/security.md names one in every section', () => {
+  const named = (text: string) => [...text.matchAll(/`([\w/-]+\.(?:test|peer|vm)\.ts)`/g)];
+  for (const page of pages)
+    for (const [, path = ''] of named(textOf(page)))
+      assert.ok(existsSync(join(root, path)), `${page}: ${path}`);
+  const sections = textOf('docs/security.md').split(/^##+ /m).slice(1);
+  const without = sections.filter((text) => named(text).length === 0);
+  const titles = without.map((text) => text.split('\n')[0]);
+  assert.deepEqual(titles, ['What is not covered', 'Reporting']);
+  assert.ok(sections.length > 10);
+});
+
 test('a command that a page shows exists', () => {
   const names = new Set(COMMANDS.map(({ name }) => name));
   for (const page of pages)

@@ -1,5 +1,5 @@
 // One attempt to turn desired state into a root: choose the generation, mount its system, make it a
-// root. Records what failed for good, so that the next attempt takes another way.
+// root. Records what can never work, so that the next attempt takes another way.
 
 import { BilletError } from '#shared/errors.ts';
 import type { Desired, Envelope } from '#shared/schema/desired.ts';
@@ -11,7 +11,7 @@ import { type DesiredDocument, readEnvelope } from '../link/desired.ts';
 import { rankFallbacks } from '../reconcile/verdict.ts';
 import type { Store } from '../store/store.ts';
 import { loadBootRecord, saveBootRecord } from './boot-record.ts';
-import { chooseGeneration, inHistory, withRejected, withTrial } from './policy.ts';
+import { chooseGeneration, inHistory, rejectsAtOnce, withRejected, withTrial } from './policy.ts';
 import type { BootPorts, Uplink } from './ports.ts';
 import { moduleSettings, renderRoot } from './render.ts';
 import { assertRoot, prepareRoot } from './root.ts';
@@ -26,6 +26,8 @@ export interface AttemptRequest {
   readonly uplink: Uplink | null;
   readonly network: NetworkUp;
   readonly facts: Facts;
+  /** The last good generation is tried, if there is one: the wanted one failed often enough. */
+  readonly yields: boolean;
 }
 
 export interface Booted {
@@ -39,7 +41,7 @@ export async function attemptBoot(
   request: AttemptRequest,
   signal: AbortSignal,
 ): Promise<Booted> {
-  const { document, instance } = request;
+  const { document, instance, yields } = request;
   const { state } = ports.paths;
   const desired = readEnvelope(document.reply.envelope, instance);
   const loaded = await loadBootRecord(state);
@@ -52,7 +54,8 @@ export async function attemptBoot(
   const own = known(record.good?.envelope);
   const coordinator = known(document.reply.good);
   const good = rankFallbacks({ here: own, coordinator, passed: null })[0] ?? null;
-  const choice = chooseGeneration({ desired, rejected: document.reply.rejected, good, record });
+  const { rejected } = document.reply;
+  const choice = chooseGeneration({ desired, rejected, good, record, yields });
   if (choice.rejects !== null) record = withRejected(record, choice.rejects);
   try {
     const chosen = choice.desired;
@@ -71,7 +74,7 @@ export async function attemptBoot(
     return { desired: chosen, system };
   } catch (error) {
     await unmountBelow(ports);
-    if (isFinal(error) && good !== null && choice.why === 'desired') {
+    if (isOfGeneration(error) && good !== null && choice.why === 'desired') {
       const reason = `${error.code}: ${error.message}`.slice(0, 1024);
       await saveBootRecord(state, withRejected(record, { generation: desired.generation, reason }));
     }
@@ -100,9 +103,8 @@ async function makeRoot(
   );
 }
 
-/** Trying the same again would end the same. */
-const isFinal = (error: unknown): error is BilletError =>
-  error instanceof BilletError && !error.retryable;
+const isOfGeneration = (error: unknown): error is BilletError =>
+  error instanceof BilletError && rejectsAtOnce(error.code);
 
 /** What an attempt mounted, innermost first. */
 async function unmountBelow({ mounts, sysroot }: BootPorts): Promise<void> {

@@ -1,12 +1,11 @@
 // The data directory of a boot: the disk labelled billet-persist if there is one, else ext4 with
 // fs-verity in memory. Store, state and /var data lie in it.
 
-import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import type { Exec } from '../drivers/exec.ts';
 import { checkExt4, findByLabel, makeVolatileExt4 } from '../drivers/ext4.ts';
-import type { AttachLoop } from '../drivers/loop-device.ts';
 import type { Mounts } from '../drivers/mounts.ts';
+import { makeRamDisk, RAM_DISK } from '../drivers/ram-disk.ts';
 import type { RunPaths } from '../handover.ts';
 
 const PERSIST_LABEL = 'billet-persist';
@@ -19,7 +18,6 @@ export interface DataDisk {
 export interface DataDiskDeps {
   readonly paths: RunPaths;
   readonly mounts: Mounts;
-  readonly attachLoop: AttachLoop;
   readonly exec: Exec;
   readonly memoryBytes: () => Promise<number>;
   readonly findPersist?: (label: string) => ReturnType<typeof findByLabel>;
@@ -34,16 +32,13 @@ export async function openDataDisk(deps: DataDiskDeps, signal: AbortSignal): Pro
   const { paths, mounts } = deps;
   await mkdir(paths.data, { recursive: true, mode: 0o700 });
   const earlier = (await mounts.table()).find(({ target }) => target === paths.data);
-  const memory = join(paths.run, 'memory');
   if (earlier !== undefined) {
-    const isLoop = earlier.source.startsWith('/dev/loop');
-    return { kind: isLoop ? 'memory' : 'persist', device: earlier.source };
+    const { source: device } = earlier;
+    return { kind: device === RAM_DISK ? 'memory' : 'persist', device };
   }
   const persist = await (deps.findPersist ?? findByLabel)(PERSIST_LABEL);
   const disk: DataDisk =
-    persist === null
-      ? await inMemory(deps, memory, signal)
-      : await onDisk(deps, persist.device, signal);
+    persist === null ? await inMemory(deps, signal) : await onDisk(deps, persist.device, signal);
   for (const [dir, mode] of [
     [paths.store, 0o755],
     [paths.state, 0o700],
@@ -69,37 +64,17 @@ async function onDisk(
 }
 
 async function inMemory(
-  { exec, mounts, attachLoop, paths, memoryBytes }: DataDiskDeps,
-  dir: string,
+  { exec, mounts, paths, memoryBytes }: DataDiskDeps,
   signal: AbortSignal,
 ): Promise<DataDisk> {
   const sizeBytes = Math.floor(((await memoryBytes()) * MEMORY_SHARE) / 4096) * 4096;
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const isMounted = (await mounts.table()).some(({ target }) => target === dir);
-  if (!isMounted)
-    mounts.mount({
-      source: 'billet-memory',
-      target: dir,
-      type: 'tmpfs',
-      flags: ['nosuid', 'nodev', 'noexec'],
-      options: `size=${sizeBytes},mode=0700`,
-    });
-  const file = join(dir, 'data.ext4');
-  const handle = await open(file, 'w', 0o600);
-  // Sparse: memory is taken as files are written.
-  await handle.truncate(sizeBytes);
-  await handle.close();
-  await makeVolatileExt4(file, exec, signal);
-  const loop = attachLoop(file);
-  try {
-    mounts.mount({
-      source: loop.path,
-      target: paths.data,
-      type: 'ext4',
-      flags: FLAGS,
-    });
-  } finally {
-    loop.release();
-  }
-  return { kind: 'memory', device: loop.path };
+  const device = await makeRamDisk(sizeBytes, exec, signal);
+  await makeVolatileExt4(device, exec, signal);
+  mounts.mount({
+    source: device,
+    target: paths.data,
+    type: 'ext4',
+    flags: FLAGS,
+  });
+  return { kind: 'memory', device };
 }

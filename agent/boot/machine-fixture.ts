@@ -29,9 +29,13 @@ const IDENTITY = Identity.parse({
   instance: 'i-0123456789abcdef',
 });
 
-export function desiredOf(generation: number, modules: readonly ModuleRef[]): Desired {
+export function desiredOf(
+  generation: number,
+  modules: readonly ModuleRef[],
+  history = 'h',
+): Desired {
   return Desired.parse({
-    ...{ format: 1, history: 'h', instance: IDENTITY.instance, node: 'web-1', generation },
+    ...{ format: 1, history, instance: IDENTITY.instance, node: 'web-1', generation },
     ...{ bootImage: null, modules, systemImage: null, settings: { hostname: 'renamed' } },
   });
 }

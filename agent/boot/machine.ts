@@ -22,14 +22,12 @@ import {
 } from '../identity/ensure-enrolled.ts';
 import { type MetadataUrls, standardStrategies } from '../identity/strategies.ts';
 import { coordinatorTime } from '../link/coordinator-time.ts';
-import { fetchDesired } from '../link/desired.ts';
-import { moduleSource } from '../link/module-source.ts';
-import { openSession } from '../link/session.ts';
 import { openStore } from '../store/open-store.ts';
 import { bootClock } from './boot-clock.ts';
 import { bootLog } from './boot-log.ts';
 import { openDataDisk } from './data-disk.ts';
 import type { BootPorts } from './ports.ts';
+import { openUplink } from './uplink.ts';
 
 export interface MachineOptions {
   readonly clock: Clock;
@@ -74,8 +72,7 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
     bootId: () => host.bootId(),
     trustPolicy: () => loadPolicy(TRUST_POLICY),
     networkUp: (signal) => networkUp({ exec: hostExec, clock }, signal),
-    openDataDisk: (signal) =>
-      openDataDisk({ paths, mounts, attachLoop, exec: hostExec, memoryBytes }, signal),
+    openDataDisk: (signal) => openDataDisk({ paths, mounts, exec: hostExec, memoryBytes }, signal),
     discoverIdentity: (signal, network) =>
       discoverIdentity(standardStrategies({ urls: options.metadata, network }), signal),
     recallInstance: (source) => recallInstance(source, paths.state),
@@ -84,20 +81,7 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
       await setClock(identity, signal);
       return await ensureEnrolled({ identity, facts, dir: paths.state, clock, onClaim }, signal);
     },
-    openUplink: ({ credentials, key }) => {
-      const { identity, ca, certificate } = credentials;
-      const client = { certificate, key: key.pem };
-      const session = openSession({ coordinator: identity.coordinator, ca, client });
-      return {
-        fetchDesired: async (signal) => {
-          const document = await fetchDesired(session.client, null, signal);
-          if (document !== null) return document;
-          throw new TypeError('304 without If-None-Match');
-        },
-        sourceFor: moduleSource({ session: () => session, stateDir: paths.state, clock, random }),
-        close: () => session.close(),
-      };
-    },
+    openUplink: (enrolled) => openUplink(enrolled, { stateDir: paths.state, clock, random }),
     openStore: (dir) => openStore({ dir, mounts, attachLoop }),
   };
 }

@@ -94,6 +94,9 @@ test('a boot passes its stages, and leaves a root with settings, data and a hand
   const again = await runBoot(ports, signal);
   assert.deepEqual([again.offline, again.systemImage], [true, handover.systemImage]);
   assert.equal(await readFile(at('var/lib/app/mine'), 'utf8'), 'mine\n');
+  // What was written to /etc is gone, and what the settings say is there.
+  await assert.rejects(stat(at('etc/new')), { code: 'ENOENT' });
+  assert.equal(await readFile(at('etc/hostname'), 'utf8'), 'renamed\n');
   assert.ok(!stages(machine).includes('pull-progress'));
   await machine.powerOff();
 });

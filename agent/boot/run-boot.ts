@@ -9,11 +9,11 @@ import type { NetworkUp } from '../drivers/network.ts';
 import { HANDOVER_FORMAT, type Handover, writeHandover } from '../handover.ts';
 import type { Discovered } from '../identity/discover.ts';
 import type { Enrolled } from '../identity/ensure-enrolled.ts';
-import { type AttemptRequest, attemptBoot, type Booted } from './attempt.ts';
 import type { DataDisk } from './data-disk.ts';
-import { desiredDocument, hasKeptDesired, isAway } from './desired-document.ts';
-import type { BootPorts, Uplink } from './ports.ts';
-import { pause, untilDone, withDeadline } from './stage.ts';
+import { hasKeptDesired, isAway } from './desired-document.ts';
+import type { BootPorts } from './ports.ts';
+import { untilDone } from './stage.ts';
+import { type Reached, untilBooted } from './until-booted.ts';
 
 const DEADLINE_MS = {
   network: 30_000,
@@ -22,8 +22,6 @@ const DEADLINE_MS = {
   enrolled: 60_000,
   /** Of a claim: a person has to come. A day later the same claim goes on. */
   claim: 24 * 3_600_000,
-  desired: 60_000,
-  system: 15 * 60_000,
 } as const;
 /** How long a machine that could boot by itself waits for a network. */
 const ALONE_AFTER_MS = 45_000;
@@ -48,9 +46,9 @@ export async function runBoot(ports: BootPorts, signal: AbortSignal): Promise<Ha
   const uplink = enrolled === null ? null : ports.openUplink(enrolled);
   try {
     const shared = { instance: identity.instance, policy, store, network, facts };
-    const { booted, offline } = await untilBooted(ports, uplink, shared, signal);
-    const handover = await handOver(ports, { data, facts, policy, identity, booted, offline });
-    log.marker('switch-root', { generation: booted.desired.generation });
+    const reached = await untilBooted(ports, uplink, shared, signal);
+    const handover = await handOver(ports, { data, facts, policy, identity, reached });
+    log.marker('switch-root', { generation: reached.booted.desired.generation });
     return handover;
   } finally {
     await uplink?.close();
@@ -162,45 +160,17 @@ async function stageIdentity(
 
 const settled = (work: Promise<unknown>): Promise<void> => work.then(() => undefined);
 
-/** Desired state is asked for again before each attempt: it may be what has to change. */
-async function untilBooted(
-  ports: BootPorts,
-  uplink: Uplink | null,
-  shared: Omit<AttemptRequest, 'document' | 'uplink'>,
-  signal: AbortSignal,
-): Promise<{ booted: Booted; offline: boolean }> {
-  for (let attempt = 0; ; attempt += 1) {
-    const { document, offline } = await untilDone(
-      ports,
-      'desired',
-      DEADLINE_MS.desired,
-      (deadline) => desiredDocument(ports, { uplink, instance: shared.instance }, deadline),
-      signal,
-    );
-    const request = { ...shared, document, uplink: offline ? null : uplink };
-    const work = (deadline: AbortSignal) => attemptBoot(ports, request, deadline);
-    try {
-      const booted = await withDeadline(ports.clock, 'mounted', DEADLINE_MS.system, work, signal);
-      return { booted, offline };
-    } catch (error) {
-      signal.throwIfAborted();
-      ports.log.failure('mounted', error);
-      await pause(ports, 'mounted', attempt, signal);
-    }
-  }
-}
-
 interface HandoverParts {
   readonly data: DataDisk;
   readonly facts: Facts;
   readonly policy: TrustPolicy;
   readonly identity: Identity;
-  readonly booted: Booted;
-  readonly offline: boolean;
+  readonly reached: Reached;
 }
 
 async function handOver(ports: BootPorts, parts: HandoverParts): Promise<Handover> {
-  const { booted, facts, policy } = parts;
+  const { facts, policy } = parts;
+  const { booted, offline, passedOver } = parts.reached;
   const { token: _, ...identity } = parts.identity;
   const { system, desired } = booted;
   const handover: Handover = {
@@ -221,8 +191,12 @@ async function handOver(ports: BootPorts, parts: HandoverParts): Promise<Handove
     ),
     verity: system.mounted.verity,
     data: parts.data.kind,
-    offline: parts.offline,
-    conditions: [...system.conditions, ...(facts.secureBoot ? [] : [BOOT_UNVERIFIED])],
+    offline,
+    conditions: [
+      ...system.conditions,
+      ...(passedOver === null ? [] : [passedOver]),
+      ...(facts.secureBoot ? [] : [BOOT_UNVERIFIED]),
+    ],
   };
   await writeHandover(ports.paths, handover, policy);
   return handover;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -34,6 +34,17 @@ test('systemd reads units again only when one of them changed', async () => {
   assert.deepEqual(await units.installed('billet-web-'), [file.name]);
   await units.remove([file.name, 'never-there.service'], never);
   assert.deepEqual(await readdir(dir), []);
+});
+
+test('a unit is readable by all although the agent lets nobody read its own files', async () => {
+  const before = process.umask(0o077);
+  try {
+    const name = 'billet-web-main.service';
+    await systemdUnits({ exec, dir }).install([{ name, text: '[Service]\n' }], never);
+    assert.equal((await stat(join(dir, name))).mode & 0o777, 0o644);
+  } finally {
+    process.umask(before);
+  }
 });
 
 test('several units are one call; a failure names them, with the command that shows why', async () => {

@@ -1,11 +1,11 @@
 // systemd as the agent needs it: unit files in a runtime directory, started, stopped and observed by
 // systemctl. Writes units that others have rendered; decides nothing.
 
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
 import type { Exec } from './exec.ts';
-import { readFileOrNull } from './files.ts';
+import { readFileOrNull, writeFileAtomic } from './files.ts';
 
 export type UnitState = 'active' | 'activating' | 'inactive' | 'failed' | 'missing';
 
@@ -63,7 +63,8 @@ export function systemdUnits({ exec, dir = RUNTIME_UNITS }: SystemdOptions): Uni
         const path = join(dir, name);
         const known = await readFileOrNull(path);
         if (known?.toString('utf8') === text) continue;
-        await writeFile(path, text, { mode: 0o644 });
+        // Readable by all, whatever this process's mask: systemd shows units to everybody anyway.
+        await writeFileAtomic(path, text);
         // A new file is found without a reload, which would run every generator again.
         changed ||= known !== null;
       }

@@ -68,6 +68,17 @@ test('SMBIOS has OEM strings, over several structures, among those of others', a
   assert.deepEqual(await discover(), { identity: WHOLE, source: 'smbios' });
 });
 
+test('who the machine is, and nothing else, is read: no source has a say in the trust policy', async () => {
+  const more = { mode: 'off', policy: 'audit', trust: 'none', keys: 'x' };
+  await put('proc/cmdline', `${cmdline(WHOLE)} ${cmdline(more)}`);
+  assert.deepEqual(await discover(), { identity: WHOLE, source: 'cmdline' });
+  await put('proc/cmdline', 'quiet');
+  const fwCfg = 'sys/firmware/qemu_fw_cfg/by_name/opt/billet';
+  for (const [key, value] of Object.entries({ ...WHOLE, ...more }))
+    await put(`${fwCfg}/${key}/raw`, String(value));
+  assert.deepEqual(await discover(), { identity: WHOLE, source: 'fw-cfg' });
+});
+
 test('a file comes last, and without a token', async () => {
   const { token: _, ...rest } = WHOLE;
   await put('etc/billet/identity.json', JSON.stringify(rest));

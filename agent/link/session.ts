@@ -1,9 +1,11 @@
 // Connections to one coordinator with one certificate: verified against exactly the given CA. A
 // renewed certificate is a new session.
 
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { type RouteClient, routeClient } from '#shared/client/route-client.ts';
+import { cipherOrder } from './cipher-order.ts';
 
 export interface SessionOptions {
   readonly coordinator: string;
@@ -39,6 +41,7 @@ export function openSession({ coordinator, ca, client }: SessionOptions): Sessio
   const connect = buildConnector({
     ca,
     minVersion: 'TLSv1.3',
+    ciphers: cipherOrder(readFileSync('/proc/cpuinfo', 'utf8')),
     timeout: CONNECT_TIMEOUT_MS,
     ...(client ? { cert: client.certificate, key: client.key } : {}),
   });

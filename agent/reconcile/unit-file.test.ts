@@ -102,6 +102,20 @@ test('a program that is no absolute path, and a NUL, are refused', () => {
     assert.throws(() => render({ exec }), { code: 'MODULE_INVALID' }, JSON.stringify(exec));
 });
 
+test('no label, whatever it asks for, gets out of the sandbox', () => {
+  const all = { user: 'root', capabilities: ['CAP_CHOWN'], stateDirectory: 'a', type: 'notify' };
+  for (const service of [{}, all]) {
+    const { text } = render(service);
+    for (const [key, value] of Object.entries({
+      ...{ NoNewPrivileges: 'yes', PrivateTmp: 'yes', PrivateDevices: 'yes', PrivateMounts: 'yes' },
+      ...{ ProtectSystem: 'strict', ProtectHome: 'yes', ProtectKernelModules: 'yes' },
+      ...{ RestrictNamespaces: 'yes', RestrictSUIDSGID: 'yes', LockPersonality: 'yes' },
+      SystemCallFilter: '@system-service',
+    }))
+      assert.deepEqual(values(text, key), [value], key);
+  }
+});
+
 test('only named capabilities are kept', () => {
   const none = render({}).text;
   assert.deepEqual(values(none, 'CapabilityBoundingSet'), ['']);

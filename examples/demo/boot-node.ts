@@ -8,6 +8,7 @@ import { systemClock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { Instance } from '#shared/schema/records.ts';
 import { Task } from '#shared/schema/task.ts';
+import { wrap } from '../../cli/output.ts';
 import type { Fleet } from '../../lab/fleet.ts';
 import { freePort, type PoweredMachine, powerOn } from '../../lab/power.ts';
 import { MAC, NODE, type Scene } from './scene.ts';
@@ -55,8 +56,8 @@ export async function bootNode(scene: Scene, fleet: Fleet): Promise<BootedNode> 
 
     view.heading(`Where the ${(timeline.at(-1)?.atSeconds ?? 0).toFixed(1)} seconds went`);
     for (const line of chart(timeline, 80)) view.text(line);
-    for (const condition of running.heartbeat?.conditions ?? [])
-      view.text(`\n  note: ${condition.code}: ${condition.text}`);
+    for (const { code, text } of running.heartbeat?.conditions ?? [])
+      view.text(`\n  ${wrap(`note: ${code}: ${text}`, 76).join('\n  ')}`);
     return {
       powered,
       instance: running,

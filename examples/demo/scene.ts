@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
 import type { Accelerator } from '../../coordinator/drivers/qemu-arguments.ts';
 import type { Artifacts } from '../../lab/artifacts.ts';
-import { type Fleet, startFleet } from '../../lab/fleet.ts';
+import { type LocalFleet, startFleet } from '../../lab/fleet.ts';
 import { freePort } from '../../lab/power.ts';
 import { stepper, type View } from './view.ts';
 
@@ -24,7 +24,7 @@ export const NODE = 'demo-1';
 export const MAC = '52:54:00:b1:11:e7';
 
 /** A coordinator with everything pushed, and the node that is to boot. */
-export async function publish(scene: Scene): Promise<Fleet> {
+export async function publish(scene: Scene): Promise<LocalFleet> {
   const { artifacts, view, signal } = scene;
   const step = stepper(view, systemClock);
   view.live('Starting the coordinator');

@@ -126,7 +126,7 @@ test('a sealed object cannot be written, and a byte flipped under it is an I/O e
   ).trim();
   assert.match(block, /^\d+$/);
   const flip = (byte: string) =>
-    `printf '${byte}' | dd of=/dev/loop0 bs=1 seek=$((${block} * 4096 + 5)) conv=notrunc status=none && sync && echo 3 > /proc/sys/vm/drop_caches`;
+    `printf '${byte}' | dd of=/dev/ram0 bs=1 seek=$((${block} * 4096 + 5)) conv=notrunc status=none && sync && echo 3 > /proc/sys/vm/drop_caches`;
   const before = (await shell.must(`dd if=${object} bs=1 skip=5 count=1 status=none`)).slice(-1);
   await shell.must(flip('#'));
   const read = await shell.run(`cat ${MOTD}`);

@@ -25,8 +25,17 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+export interface StageOptions {
+  /** A fleet whose coordinator is part of this process without it. */
+  readonly start?: (options: FleetOptions) => Promise<Fleet>;
+  readonly httpsPort?: number;
+  readonly guestPort?: number;
+  readonly providers?: FleetOptions['providers'];
+}
+
 /** Builds what is missing (minutes at the first time), starts a fleet and fills its registry. */
-export async function openStage(options: Pick<FleetOptions, 'providers'> = {}): Promise<Stage> {
+export async function openStage(options: StageOptions = {}): Promise<Stage> {
+  const { start = startFleet, guestPort, providers } = options;
   const abort = new AbortController();
   const { signal } = abort;
   const dir = await mkdtemp(join(tmpdir(), 'billet-vm-'));
@@ -38,13 +47,14 @@ export async function openStage(options: Pick<FleetOptions, 'providers'> = {}): 
   });
   const place = {
     stateDir: join(dir, 'coordinator'),
-    httpsPort: await freePort(),
+    httpsPort: options.httpsPort ?? (await freePort()),
     httpPort: await freePort(),
     signal,
     heartbeatSeconds: 2,
-    ...options,
+    ...(guestPort === undefined ? {} : { guestPort }),
+    ...(providers === undefined ? {} : { providers }),
   };
-  let fleet = await startFleet(place);
+  let fleet = await start(place);
   const machines: PoweredMachine[] = [];
   await pushArtifacts(fleet, artifacts);
   return {
@@ -54,12 +64,12 @@ export async function openStage(options: Pick<FleetOptions, 'providers'> = {}): 
     get fleet() {
       return fleet;
     },
-    async restart(options) {
+    async restart(between) {
       await fleet[Symbol.asyncDispose]();
       try {
-        await options?.whileStopped();
+        await between?.whileStopped();
       } finally {
-        fleet = await startFleet(place);
+        fleet = await start(place);
       }
     },
     keep(machine) {

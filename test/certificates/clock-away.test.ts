@@ -2,10 +2,12 @@
 // is back by its key when the coordinator is; too late, it asks for a token.
 
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { askStatus } from '../../agent/ask.ts';
 import { ensureEnrolled } from '../../agent/identity/ensure-enrolled.ts';
+import { keyPath } from '../../agent/identity/key.ts';
 import { testModule } from '../../agent/reconcile/testing.ts';
 import { routes } from '../../shared/routes/table.ts';
 import {
@@ -77,4 +79,21 @@ test('91 days after its end a certificate renews nothing: the hint names the way
   const fresh = await identityOf(fixture, id);
   assert.equal((await ensureEnrolled({ ...request, identity: fresh }, never)).how, 'enrolled');
   fixture.clock.advance(-121 * DAY_MS);
+});
+
+test('it is the kept key that brings a node back: without it, it needs a token or an operator', async () => {
+  const id = await fixture.instance('keyless-1');
+  const { token, ...keyOnly } = await identityOf(fixture, id);
+  const dir = join(fixture.stateDir, 'keyless-1');
+  const request = { facts: FACTS, dir, clock: fixture.clock };
+  const never = new AbortController().signal;
+  await ensureEnrolled({ ...request, identity: { ...keyOnly, token } }, never);
+  fixture.clock.advance(31 * DAY_MS);
+  assert.equal((await ensureEnrolled({ ...request, identity: keyOnly }, never)).how, 'renewed');
+  await rm(keyPath(dir));
+  await assert.rejects(ensureEnrolled({ ...request, identity: keyOnly }, never), {
+    code: 'IDENTITY_MISSING',
+    hint: /token/,
+  });
+  fixture.clock.advance(-31 * DAY_MS);
 });

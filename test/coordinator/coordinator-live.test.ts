@@ -94,6 +94,34 @@ test('heartbeats go up a channel, replies and nudges come down', { timeout: 10_0
   assert.deepEqual([ended.state, ended.connected], ['terminated', false]);
 });
 
+test('a channel that is open ends with its certificate, revoked or run out', {
+  timeout: 10_000,
+}, async () => {
+  const own = await startFixture();
+  try {
+    const [revoked, late] = [await own.node('ended-1'), await own.node('ended-2')];
+    const channel = await openChannel(revoked, own);
+    const { certificate } = bodyOf(
+      await own.admin.call(routes.getInstance, { params: { id: revoked.id } }),
+    );
+    const { serial } = certificate ?? assert.fail('no certificate');
+    await own.admin.call(routes.revokeCertificate, { params: { serial } });
+    assert.equal(await channel.closed, 1006);
+
+    const other = await openChannel(late, own);
+    other.beat(1);
+    assert.equal((await other.next()).type, 'reply');
+    own.clock.advance(31 * 86_400_000);
+    other.beat(2);
+    let answer = await other.next();
+    while (answer.type === 'nudge') answer = await other.next();
+    assert.ok(answer.type === 'error' && answer.code === 'CERTIFICATE_EXPIRED');
+    assert.match(answer.hint, /renew/);
+  } finally {
+    await own.close();
+  }
+});
+
 test('a channel needs a node certificate', async () => {
   const headers = {
     connection: 'upgrade',

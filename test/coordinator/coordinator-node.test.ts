@@ -44,7 +44,8 @@ test('a token enrolls one key: again for the same key, never for another', async
     `URI:spiffe://billet.internal/instance/${instance}`,
   );
   assert.equal(bodyOf(await enroll()).certificate, first.certificate);
-  await assert.rejects(enroll(thief), { code: 'TOKEN_USED' });
+  const hint = new RegExp(`revoke certificate ${serialOf(first.certificate)};`);
+  await assert.rejects(enroll(thief), { code: 'TOKEN_USED', hint });
 
   const shown = bodyOf(await fixture.admin.call(routes.getInstance, { params: { id: instance } }));
   assert.equal(shown.state, 'bootstrapping');

@@ -11,6 +11,7 @@ import { openStore } from '../../agent/store/open-store.ts';
 import type { EnsureOptions } from '../../agent/store/store.ts';
 import { copyArtifact } from '../../shared/artifact/oci/copy.ts';
 import { openRegistry } from '../../shared/artifact/oci/registry.ts';
+import { generateKeyPair } from '../../shared/artifact/signature/keys.ts';
 import { parsePolicy } from '../../shared/artifact/signature/policy.ts';
 import { temporaryDirectory } from '../../shared/artifact/signature/testing.ts';
 import { systemClock } from '../../shared/clock.ts';
@@ -109,6 +110,11 @@ for (const form of ['bundle', 'simple-signing'] as const)
     }
     const elsewhere = await asNode(t, ref, await policyOf([person], ours, ['db']));
     await assert.rejects(elsewhere.pull(), { code: 'SIGNATURE_MISSING' });
+    // Where the policy names keys alone, no identity of its root signs.
+    const { publicPem } = generateKeyPair('ed25519');
+    const rules = [{ modules: ['*'], keys: [publicPem] }];
+    const keysOnly = await asNode(t, ref, parsePolicy({ ...policy, rules }));
+    await assert.rejects(keysOnly.pull(), { code: 'SIGNATURE_INVALID' });
   });
 
 test('an identity may end in *, and an audit says what enforce refuses', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
+import { MockAgent } from 'undici';
 import { systemClock } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import { BilletError } from '../../errors.ts';
@@ -46,6 +47,23 @@ test('basic credentials go out only after the registry asks, and wrong ones are 
   const wrong = { ...LOGIN, password: 'other' };
   await assert.rejects(readBlob(hastyClient(origin, { credentials: wrong }), LAYER, 100), denied);
   await assert.rejects(readBlob(hastyClient(origin), LAYER, 100), denied);
+});
+
+test('a password goes to no token service without HTTPS, where the registry has it', async (t) => {
+  const dispatcher = new MockAgent();
+  dispatcher.disableNetConnect();
+  t.after(() => dispatcher.close());
+  const challenge = 'Bearer realm="http://tokens.test/token",service="reg"';
+  dispatcher
+    .get('https://registry.test')
+    .intercept({ path: () => true })
+    .reply(401, '', { headers: { 'www-authenticate': challenge } });
+  const registry = hastyClient('https://registry.test', { credentials: LOGIN, dispatcher });
+  await assert.rejects(readBlob(registry, LAYER, 100), {
+    code: 'REGISTRY_DENIED',
+    message: /http:\/\/tokens\.test is not HTTPS/,
+    hint: /HTTPS only/,
+  });
 });
 
 test('requests side by side all log in when the registry asks', async (t) => {

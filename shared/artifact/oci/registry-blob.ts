@@ -14,7 +14,7 @@ const PROGRESS_BYTES = 256 * 1024;
 
 /**
  * The bytes of `descriptor`, in order. Ends with DIGEST_MISMATCH if they are others, and
- * REGISTRY_FAILED after `backoff.attempts` failures in a row.
+ * REGISTRY_FAILED after `backoff.attempts` failures in a row (`attemptsForRest` in mid-blob).
  */
 export async function* streamBlob(
   requester: Requester,
@@ -23,6 +23,7 @@ export async function* streamBlob(
   { signal, onProgress }: BlobOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   const { connection } = requester;
+  const { attempts, attemptsForRest = attempts } = connection.backoff;
   const verifier = digestVerifier(descriptor, ask.what);
   let failures = 0;
   let lastFailureAt = 0;
@@ -41,7 +42,8 @@ export async function* streamBlob(
       if (verifier.received === descriptor.size) break; // cut behind the last byte
       failures = verifier.received - lastFailureAt >= PROGRESS_BYTES ? 1 : failures + 1;
       lastFailureAt = verifier.received;
-      if (failures >= connection.backoff.attempts) throw gaveUp(ask.what, failures, error);
+      const most = verifier.received >= PROGRESS_BYTES ? attemptsForRest : attempts;
+      if (failures >= most) throw gaveUp(ask.what, failures, error);
       const waitMs = delayMs(connection.backoff, failures, connection.random, error.retryAfterMs);
       await connection.clock.sleep(waitMs, signal ?? new AbortController().signal);
     }

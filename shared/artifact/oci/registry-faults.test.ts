@@ -55,6 +55,25 @@ test('a transfer that is cut goes on where it was, as often as it makes progress
   );
 });
 
+test('a registry that is away for longer is waited for in mid-layer, and not before its beginning', async (t) => {
+  const away = () =>
+    fakeServer(t, (request, response, count) => {
+      const start = startOf(request.headers.range);
+      if (count === 1) sendAndCut(partial(response, start), BLOB.subarray(0, 1_500_000));
+      else if (count < 8) response.destroy();
+      else partial(response, start).end(BLOB.subarray(start));
+    });
+  const backoff = { attempts: 3, attemptsForRest: 9, baseMs: 4, capMs: 20 };
+  const begun = await away();
+  assert.deepEqual(await pull(hastyClient(begun.origin, { backoff })), BLOB);
+  assert.equal(begun.asked.length, 8);
+  // Without that patience it is given up, and what had come is lost.
+  await fails(pull(hastyClient((await away()).origin)), 'REGISTRY_FAILED');
+  const never = await fakeServer(t, (_request, response) => response.destroy());
+  await fails(pull(hastyClient(never.origin, { backoff })), 'REGISTRY_FAILED');
+  assert.equal(never.asked.length, 3);
+});
+
 test('a registry without ranges is read again from the start, and nothing comes twice', async (t) => {
   const { origin, asked } = await fakeServer(t, (_request, response, count) => {
     response.writeHead(200, { 'content-length': BLOB.length });
