@@ -7,8 +7,8 @@ import { rename } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { diskError } from './drivers/disk-error.ts';
 import { readFileOrNull, writeFileAtomic } from './drivers/files.ts';
-import { diskError } from './store/disk-error.ts';
 
 export type Found<T> =
   | { readonly kind: 'none' }

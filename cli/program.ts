@@ -53,12 +53,13 @@ async function buildProgram(args: readonly string[], io: CommandIo): Promise<Com
     });
   const asked = args.find((word) => !word.startsWith('-') && word !== 'help');
   for (const row of COMMANDS)
-    program.addCommand(row.name === asked ? await row.load(io) : placeholder(row));
+    program.addCommand(row.name === asked ? await row.load(io) : onlyListed(row));
   for (const command of program.commands) inherit(command, program);
   return program;
 }
 
-const placeholder = ({ name, summary }: CommandRow) => new Command(name).description(summary);
+/** Enough for the list of commands; the one that was asked for is loaded whole. */
+const onlyListed = ({ name, summary }: CommandRow) => new Command(name).description(summary);
 
 /** commander copies settings only to commands made with .command(). */
 function inherit(command: Command, parent: Command): void {

@@ -30,8 +30,8 @@ export interface CallerOptions {
 export interface Callers {
   /** The caller of a route, who may call it. One of the 401 and 403 codes otherwise. */
   ofRoute(request: IncomingMessage, route: Pick<Route, 'caller' | 'path'>): Promise<Caller>;
-  /** The node of an open connection, judged once more: a 401 code once its certificate is no good. */
-  readmit(socket: Socket): void;
+  /** Judges the node of an open connection once more: throws a 401 code once its certificate is no good. */
+  readmission(socket: Socket): () => void;
   /** Whoever it is, for the registry. UNAUTHENTICATED without certificate and credential. */
   ofAnyone(request: IncomingMessage): Promise<Caller>;
 }
@@ -79,7 +79,10 @@ export function callers(options: CallerOptions): Callers {
       });
     },
 
-    readmit: (socket) => gate.admit(peerOf(gate, socket), clock.now()),
+    readmission(socket) {
+      const peer = peerOf(gate, socket);
+      return () => gate.admit(peer, clock.now());
+    },
 
     async ofAnyone(request) {
       const caller = await credential(request);

@@ -59,6 +59,7 @@ export const PACKAGES = [
     for: ['test', 'bench'],
   },
   { name: 'strace', why: 'records what the store writes, for power cuts', for: ['test'] },
+  { name: 'systemd', why: 'systemd-analyze, which checks units', for: ['test'] },
   { name: 'umoci', why: 'builds and unpacks OCI layouts, as a peer', for: ['test'] },
   { name: 'xorriso', why: 'makes config drives as ISO images, to read', for: ['test'] },
   { name: 'xz-utils', why: 'unpacks compressed kernel modules', for: ALL },

@@ -5,8 +5,9 @@ import { chmod, lstat, mkdir, rename, rm, symlink, writeFile } from 'node:fs/pro
 import { dirname, join } from 'node:path';
 import { bytesOfText, lookup, type Tree } from '#shared/artifact/composefs/tree.ts';
 import { BilletError } from '#shared/errors.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 import { execOrThrow } from '../drivers/exec.ts';
-import { makeDirectory, syncDirectory, writeFileAtomic } from '../drivers/files.ts';
+import { makeDirectory, writeFileAtomic } from '../drivers/files.ts';
 import type { MountFlag } from '../drivers/mounts.ts';
 import { syncFilesystem } from '../drivers/sync.ts';
 import type { SettingsFile } from '../reconcile/settings-files.ts';

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { syncDirectory } from '#shared/sync-directory.ts';
 
 export interface WriteOptions {
   /** Permission bits; 0644 without it. Set before any content is in the file. */
@@ -46,10 +47,14 @@ export async function writeFileAtomic(
   await syncDirectory(dir);
 }
 
-/** Removes what a process that died in `writeFileAtomic` has left in a directory. None is fine. */
-export async function removeDrafts(dir: string): Promise<void> {
+/**
+ * Removes what a process that died in `writeFileAtomic` has left in a directory: of the files whose
+ * names start with `prefix`, where others write there too. None is fine.
+ */
+export async function removeDrafts(dir: string, prefix = ''): Promise<void> {
   for (const name of await namesOrNone(dir))
-    if (/^\..+\.[0-9a-f]{12}$/.test(name)) await rm(join(dir, name), { force: true });
+    if (name.startsWith(`.${prefix}`) && /^\..+\.[0-9a-f]{12}$/.test(name))
+      await rm(join(dir, name), { force: true });
 }
 
 async function namesOrNone(dir: string): Promise<string[]> {
@@ -71,11 +76,6 @@ export async function makeDirectory(path: string, mode: number): Promise<void> {
 export async function removeFile(path: string): Promise<void> {
   await rm(path, { force: true });
   await syncDirectory(dirname(path));
-}
-
-/** Makes the names in a directory durable: fsync(2) on a directory. */
-export async function syncDirectory(dir: string): Promise<void> {
-  await withFile(await open(dir, 'r'), (file) => file.sync());
 }
 
 async function withFile(file: FileHandle, use: (file: FileHandle) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -34,6 +34,14 @@ test('systemd reads units again only when one of them changed', async () => {
   assert.deepEqual(await units.installed('billet-web-'), [file.name]);
   await units.remove([file.name, 'never-there.service'], never);
   assert.deepEqual(await readdir(dir), []);
+});
+
+test('what an agent left that died while it wrote a unit is swept; drafts of others stay', async () => {
+  const others = '.other.service.0123456789ab';
+  for (const name of ['.billet-web-main.service.0123456789ab', others])
+    await writeFile(join(dir, name), '[Ser');
+  await systemdUnits({ exec, dir }).remove([], never);
+  assert.deepEqual(await readdir(dir), [others]);
 });
 
 test('a unit is readable by all although the agent lets nobody read its own files', async () => {

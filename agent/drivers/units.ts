@@ -5,7 +5,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
 import type { Exec } from './exec.ts';
-import { readFileOrNull, writeFileAtomic } from './files.ts';
+import { readFileOrNull, removeDrafts, writeFileAtomic } from './files.ts';
 
 export type UnitState = 'active' | 'activating' | 'inactive' | 'failed' | 'missing';
 
@@ -30,6 +30,9 @@ export interface Units {
 }
 
 const RUNTIME_UNITS = '/run/systemd/system';
+
+/** What every unit of the agent is called; others write into the same directory. */
+const OWN = 'billet-';
 
 /** systemctl's exit code for units that it has never heard of. */
 const NOT_LOADED = 5;
@@ -58,6 +61,7 @@ export function systemdUnits({ exec, dir = RUNTIME_UNITS }: SystemdOptions): Uni
   return {
     async install(files, signal) {
       await mkdir(dir, { recursive: true });
+      await removeDrafts(dir, OWN);
       let changed = false;
       for (const { name, text } of files) {
         const path = join(dir, name);
@@ -81,6 +85,7 @@ export function systemdUnits({ exec, dir = RUNTIME_UNITS }: SystemdOptions): Uni
     },
 
     async remove(names, signal) {
+      await removeDrafts(dir, OWN);
       if (names.length === 0) return;
       for (const name of names) await rm(join(dir, name), { force: true });
       await systemctl('daemon-reload', [], signal);

@@ -37,11 +37,15 @@ const KEEP_ALIVE_MS = 80_000;
 const CONNECT_TIMEOUT_MS = 15_000;
 const CONNECTIONS_MAX = 8;
 
+/** Asked of the kernel once: it takes its time on machines with hundreds of processors. */
+let ciphers: string | null = null;
+
 export function openSession({ coordinator, ca, client }: SessionOptions): Session {
+  ciphers ??= cipherOrder(readFileSync('/proc/cpuinfo', 'utf8'));
   const connect = buildConnector({
     ca,
     minVersion: 'TLSv1.3',
-    ciphers: cipherOrder(readFileSync('/proc/cpuinfo', 'utf8')),
+    ciphers,
     timeout: CONNECT_TIMEOUT_MS,
     ...(client ? { cert: client.certificate, key: client.key } : {}),
   });

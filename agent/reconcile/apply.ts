@@ -3,7 +3,7 @@
 
 import { assertRequirements } from '#shared/artifact/module/requirements.ts';
 import { BilletError } from '#shared/errors.ts';
-import { diskError } from '../store/disk-error.ts';
+import { diskError } from '../drivers/disk-error.ts';
 import type { Journal } from './journal.ts';
 import { nodeSettings, settingsKey } from './plan.ts';
 import type { ReconcilePorts } from './ports.ts';

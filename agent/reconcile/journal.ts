@@ -12,8 +12,8 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { ModuleName } from '#shared/schema/module.ts';
+import { diskError } from '../drivers/disk-error.ts';
 import { readFileOrNull, writeFileAtomic } from '../drivers/files.ts';
-import { diskError } from '../store/disk-error.ts';
 
 const HEADER = 'billet-journal 2';
 /** Past this, the journal starts anew with what is unfinished. */

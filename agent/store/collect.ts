@@ -4,7 +4,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { type Digest, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
-import { syncDirectory } from '../drivers/files.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 import { type Roots, unreferenced, unreferencedObjects } from './gc.ts';
 import type { Images } from './images.ts';
 import { OBJECT_PREFIXES, type StorePaths } from './layout.ts';

@@ -10,9 +10,10 @@ import type { ComposedImage } from '#shared/artifact/composefs/image.ts';
 import type { Tree } from '#shared/artifact/composefs/tree.ts';
 import { type Digest, digestOfHex, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
-import { readFileOrNull, syncDirectory } from '../drivers/files.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
+import { diskError } from '../drivers/disk-error.ts';
+import { readFileOrNull } from '../drivers/files.ts';
 import type { Verity } from '../drivers/verity.ts';
-import { diskError } from './disk-error.ts';
 import type { StorePaths } from './layout.ts';
 
 export interface Images {

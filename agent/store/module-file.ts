@@ -5,8 +5,8 @@ import { readdir } from 'node:fs/promises';
 import { z } from 'zod';
 import type { ManifestContent } from '#shared/artifact/oci/source.ts';
 import { Digest, digestOfHex, hexOf } from '#shared/digest.ts';
+import { diskError } from '../drivers/disk-error.ts';
 import { readFileOrNull, removeFile, writeFileAtomic } from '../drivers/files.ts';
-import { diskError } from './disk-error.ts';
 import type { StorePaths } from './layout.ts';
 import { Recording } from './recorded-source.ts';
 

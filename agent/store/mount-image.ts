@@ -10,9 +10,9 @@ import { mkdtemp, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
+import { diskError } from '../drivers/disk-error.ts';
 import type { AttachLoop } from '../drivers/loop-device.ts';
 import { type Mounts, mountErrno } from '../drivers/mounts.ts';
-import { diskError } from './disk-error.ts';
 import type { StorePaths } from './layout.ts';
 
 export interface ImageMounter {

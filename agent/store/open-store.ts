@@ -7,14 +7,15 @@ import { join } from 'node:path';
 import { composeImage } from '#shared/artifact/composefs/image.ts';
 import { mergeModules } from '#shared/artifact/composefs/merge.ts';
 import { BilletError } from '#shared/errors.ts';
+import { diskError } from '../drivers/disk-error.ts';
 import { removeDrafts } from '../drivers/files.ts';
 import { openLibc } from '../drivers/libc.ts';
 import { type AttachLoop, loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts, type Mounts } from '../drivers/mounts.ts';
+import { syncFilesystem } from '../drivers/sync.ts';
 import { fileVerity, type Verity } from '../drivers/verity.ts';
 import { collect } from './collect.ts';
 import { VERITY_UNAVAILABLE } from './conditions.ts';
-import { diskError } from './disk-error.ts';
 import type { Roots } from './gc.ts';
 import { imageFiles } from './images.ts';
 import { assertKernelModules } from './kernel-modules.ts';
@@ -53,18 +54,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const conditions = verity === null ? [VERITY_UNAVAILABLE] : [];
 
   /** Everything written so far is on the disk after this: one call for thousands of objects. */
-  function flush(): void {
-    const fd = openSync(dir, 'r');
-    try {
-      const failed = libc.syncfs(fd);
-      if (failed !== null)
-        throw Object.assign(new Error(`syncfs: ${failed.errno}`), { code: failed.errno });
-    } catch (error) {
-      throw diskError(error, 'write the store to disk');
-    } finally {
-      closeSync(fd);
-    }
-  }
+  const flush = () => syncFilesystem(dir, libc);
 
   const deps = { threads, images, modules, flush };
   const collected = (roots: Roots) => collect({ paths, modules, images, threads }, roots);

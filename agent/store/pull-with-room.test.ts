@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
-import { storeFull } from './disk-error.ts';
+import { storeFull } from '../drivers/disk-error.ts';
 import { pullWithRoom } from './pull-with-room.ts';
 import { sharedOrAlone } from './shared-or-alone.ts';
 

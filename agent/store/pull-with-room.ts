@@ -3,7 +3,7 @@
 
 import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
-import { storeFull } from './disk-error.ts';
+import { storeFull } from '../drivers/disk-error.ts';
 import type { Room } from './room.ts';
 import type { SharedOrAlone } from './shared-or-alone.ts';
 

@@ -2,7 +2,7 @@
 // journal) keeps a reserve that no pull takes. Measures; makes no room.
 
 import { statfsSync } from 'node:fs';
-import { storeFull } from './disk-error.ts';
+import { storeFull } from '../drivers/disk-error.ts';
 
 const RESERVE_MAX_BYTES = 64 * 1024 * 1024;
 /** Of a small disk. */

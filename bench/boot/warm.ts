@@ -8,7 +8,8 @@ import type { PoweredMachine } from '../../lab/power.ts';
 import type { Bench, BenchContext, Figure } from '../bench.ts';
 import { firstBoot, openBootLab, persistDisk, stageFigures, warmIdentity } from './lab.ts';
 
-const SETTLE_MS = 30_000;
+/** What an agent may have left before is swept once, half a minute after its start. */
+const SETTLE_MS = 90_000;
 const IDLE_SECONDS = 60;
 /** USER_HZ of Linux (times(2)). */
 const TICKS_PER_SECOND = 100;

@@ -1,10 +1,11 @@
 // The first admin credential: made when the store has none, and written for root's CLI on the same
 // machine. Its secret is in that file and nowhere else; it is never logged.
 
-import { chmod, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
 import { CredentialName } from '#shared/schema/ids.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 import { COORDINATOR } from '../events/records.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, commitAll } from '../store/collection.ts';
@@ -73,10 +74,5 @@ async function writeContext(file: string, context: Context): Promise<void> {
   await chmod(temporary, 0o600);
   await rename(temporary, file);
   // The record follows: a power cut in between may not take the only copy of the secret.
-  const directory = await open(dirname(file), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await syncDirectory(dirname(file));
 }

@@ -4,10 +4,11 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { chown, mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncDirectory, writeAll } from '#shared/artifact/oci/durable-file.ts';
+import { writeAll } from '#shared/artifact/oci/durable-file.ts';
 import type { Clock } from '#shared/clock.ts';
 import { digestOfHex } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 import { isoTime } from '../ids.ts';
 import { inspectSnapshot, lockSqliteFile, renewHistory } from '../store/sqlite-snapshot.ts';
 import { type Aftermath, afterRestore } from './after-restore.ts';

@@ -12,8 +12,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { syncDirectory } from '#shared/artifact/oci/durable-file.ts';
 import { BilletError } from '#shared/errors.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 import { lockSqliteFile } from '../store/sqlite-snapshot.ts';
 import { RESTORING, STORE_FILE } from './state-files.ts';
 

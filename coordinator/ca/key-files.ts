@@ -10,6 +10,7 @@ import { existsSync, lstatSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 
 /** PEM. */
 export interface KeyFiles {
@@ -127,15 +128,6 @@ async function writeSynced(path: string, text: string, mode: number): Promise<vo
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

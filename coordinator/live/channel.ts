@@ -92,7 +92,8 @@ export function channels(options: ChannelOptions): Channels {
     return (data) => {
       line.heard = true;
       const text = String(data);
-      const repeated = waiting === 0 && isAdmitted(line) ? known.read(text) : null;
+      const refusal = refusalOf(line);
+      const repeated = waiting === 0 && refusal === null ? known.read(text) : null;
       if (repeated !== null) {
         const { seq, heartbeat, like } = repeated;
         const reply = options.repeated(instance, heartbeat, like);
@@ -101,7 +102,7 @@ export function channels(options: ChannelOptions): Channels {
       waiting += 1;
       if (waiting >= BACKLOG_MAX) socket.pause();
       last = last
-        .then(async () => send(line, await answer(options, instance, line, text, known)))
+        .then(async () => send(line, await answer(options, instance, { text, refusal }, known)))
         .catch((error) => options.log.error('a channel broke', { instance, why: String(error) }))
         .finally(() => {
           waiting -= 1;
@@ -155,8 +156,7 @@ export function channels(options: ChannelOptions): Channels {
 async function answer(
   { heartbeat, log }: ChannelOptions,
   instance: InstanceId,
-  line: Pick<Line, 'admit'>,
-  text: string,
+  { text, refusal }: { readonly text: string; readonly refusal: unknown },
   known: Repeats,
 ): Promise<CoordinatorMessage> {
   let seq = 0;
@@ -168,7 +168,7 @@ async function answer(
         hint: 'send {"type":"heartbeat","seq":…,"heartbeat":{…}}',
       });
     seq = parsed.data.seq;
-    line.admit();
+    if (refusal !== null) throw refusal;
     const reply = await heartbeat(instance, parsed.data.heartbeat);
     known.learn(text, json, parsed.data);
     return { type: 'reply', seq, reply };
@@ -178,12 +178,13 @@ async function answer(
   }
 }
 
-function isAdmitted({ admit }: Pick<Line, 'admit'>): boolean {
+/** Why the node is not heard any more; null while it is. */
+function refusalOf({ admit }: Line): unknown {
   try {
     admit();
-    return true;
-  } catch {
-    return false;
+    return null;
+  } catch (error) {
+    return error;
   }
 }
 

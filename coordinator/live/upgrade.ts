@@ -30,10 +30,11 @@ export function channelUpgrade(options: {
       });
     const caller = await callers.ofRoute(request, channel);
     if (caller.role !== 'node') return;
+    const admit = callers.readmission(request.socket);
     await live.view(caller.id);
     if (socket.destroyed) return;
     channels.server.handleUpgrade(request, socket, head, (opened) =>
-      channels.open(caller.id, opened, socket, () => callers.readmit(request.socket)),
+      channels.open(caller.id, opened, socket, admit),
     );
   }
 

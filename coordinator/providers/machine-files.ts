@@ -17,8 +17,9 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAbsent, syncDirectory } from '#shared/artifact/oci/durable-file.ts';
+import { isAbsent } from '#shared/artifact/oci/durable-file.ts';
 import { OperationKey } from '#shared/schema/provider.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 import type { MachinePlan } from './hypervisor.ts';
 import type { MachineOrder } from './provider.ts';
 

@@ -6,9 +6,10 @@ import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAbsent, syncDirectory, writeAll } from '#shared/artifact/oci/durable-file.ts';
+import { isAbsent, writeAll } from '#shared/artifact/oci/durable-file.ts';
 import type { Clock } from '#shared/clock.ts';
 import { Digest } from '#shared/digest.ts';
+import { syncDirectory } from '#shared/sync-directory.ts';
 import { directoryName } from './repositories.ts';
 
 /** Uploads that nobody continued for this long are removed. */

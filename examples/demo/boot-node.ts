@@ -79,7 +79,7 @@ async function follow(view: View, powered: PoweredMachine) {
     const stage = timeline.stages.at(-1);
     if (stage && timeline.stages.length > before.stages.length) {
       view.done(stage.title, stage.detail, stage.seconds);
-      if (!timeline.ready) view.live('Next stage');
+      if (!timeline.ready) view.live('Waiting for what comes next');
     }
     if (timeline.progress) view.live('Pulling, checking and sealing', timeline.progress);
     if (timeline.failure && timeline.failure !== before.failure)

@@ -25,7 +25,11 @@ export interface FakeLink {
   stop(): Promise<void>;
 }
 
-export async function linkTo(fake: FakeCoordinator, stateDir: string): Promise<FakeLink> {
+export async function linkTo(
+  fake: FakeCoordinator,
+  stateDir: string,
+  { clock = fastClock, random = Math.random }: { clock?: Clock; random?: () => number } = {},
+): Promise<FakeLink> {
   const stop = new AbortController();
   const lines: string[] = [];
   let replies = 0;
@@ -36,7 +40,7 @@ export async function linkTo(fake: FakeCoordinator, stateDir: string): Promise<F
     close: async () => undefined,
   };
   const link = await openLink({
-    ...{ clock: fastClock, random: Math.random, log, stateDir, enrolled: fake.enrolled },
+    ...{ clock, random, log, stateDir, enrolled: fake.enrolled },
     host: {
       facts: async () => FACTS,
       vitals: async () => ({ uptimeSeconds: 1 }),

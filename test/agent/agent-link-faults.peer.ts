@@ -6,7 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { backoffMs } from '../../agent/link/backoff.ts';
 import { desiredOf } from '../../agent/reconcile/testing.ts';
+import type { Clock } from '../../shared/clock.ts';
 import {
   type FakeCoordinator,
   heartbeatReply,
@@ -14,7 +16,7 @@ import {
   send,
   startFake,
 } from './agent-fake-coordinator.ts';
-import { type FakeLink, linkTo } from './agent-fake-link.ts';
+import { type FakeLink, fastClock, linkTo } from './agent-fake-link.ts';
 import { eventually } from './agent-fixture.ts';
 
 let fake: FakeCoordinator;
@@ -92,6 +94,23 @@ test('closed with each code, the socket is opened again; its reason is one line 
   }
   await untilWell();
   for (const line of link.lines) assert.ok(!/[\r\n]/.test(line) && !line.includes('\u001b'));
+});
+
+test('that it is opened again is what the wait after its end is for: were that for ever, it would stay closed', async () => {
+  const again = backoffMs(0, 0.5, { baseMs: 1_000, capMs: 60_000 });
+  const sleep: Clock['sleep'] = (ms, signal) =>
+    fastClock.sleep(ms === again ? Number.POSITIVE_INFINITY : ms, signal);
+  link = await linkTo(fake, dir, { clock: { ...fastClock, sleep }, random: () => 0.5 });
+  await untilWell();
+  const [socket] = fake.sockets;
+  socket?.close(1011, 'once');
+  const overHttp = () => fake.met.filter((what) => what === 'heartbeat').length;
+  for (const enough = overHttp() + 5; overHttp() < enough; ) {
+    link.link.pulse();
+    await fastClock.sleep(1_000, new AbortController().signal);
+  }
+  assert.equal(link.link.state().connected, false);
+  assert.equal(fake.sockets.size, 0);
 });
 
 test('a socket that answers nothing, not even a close, is cut; heartbeats go over HTTP, and back', async () => {

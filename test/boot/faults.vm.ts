@@ -17,7 +17,7 @@ import {
 import { freePort, type PoweredMachine } from '../../lab/power.ts';
 import { makeVariant } from '../../lab/variants.ts';
 import { type Line, openLine, startProcessFleet } from './faults-fixture.ts';
-import { openStage, type Stage } from './machine-fixture.ts';
+import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
 
 const BOOT_MS = 240_000;
 const CHANGE_MS = 120_000;
@@ -87,6 +87,7 @@ test('the registry goes away in mid-layer, and the coordinator is killed in mid-
   assert.ok(total > 50 * MiB && line.bytes < 1.25 * total, `${line.bytes} bytes for ${total}`);
   process.stderr.write(`# ${line.bytes} bytes on the line for ${total} of the layer\n`);
   assert.equal(instance.rejected.length, 0);
+  await assertVerified(machine);
 });
 
 test('a store that is full says so, keeps what runs, and takes a smaller release by itself', {

@@ -1,13 +1,14 @@
 // What suites with machines share: artifacts from the cache, a fleet in a directory of its own, and
 // an end to all of it, whatever happens.
 
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
 import { type Artifacts, prepareArtifacts } from '../../lab/artifacts.ts';
 import { type Fleet, type FleetOptions, startFleet } from '../../lab/fleet.ts';
-import { pushArtifacts } from '../../lab/node.ts';
+import { pushArtifacts, shellOf } from '../../lab/node.ts';
 import { freePort, type PoweredMachine } from '../../lab/power.ts';
 import { cacheDirOf } from '../../setup/build/cache.ts';
 
@@ -83,4 +84,21 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * By the mount table of the running machine: its root is an overlay that the kernel checks at each read,
+ * and that nothing can be written to.
+ */
+export async function assertVerified(machine: PoweredMachine): Promise<void> {
+  const shell = await shellOf(machine);
+  try {
+    const root = (await shell.must('findmnt -rno FSTYPE,OPTIONS /')).trim();
+    assert.match(root, /^overlay\s/);
+    assert.match(root, /(^|[\s,])ro,/);
+    assert.match(root, /verity=require/);
+    assert.doesNotMatch(root, /upperdir/);
+  } finally {
+    shell.close();
+  }
 }

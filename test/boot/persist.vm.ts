@@ -16,7 +16,7 @@ import {
 import type { PoweredMachine } from '../../lab/power.ts';
 import { makeVariant } from '../../lab/variants.ts';
 import { run } from '../../setup/build/drivers/run.ts';
-import { openStage, type Stage } from './machine-fixture.ts';
+import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
 
 const BOOT_MS = 240_000;
 const CHANGE_MS = 120_000;
@@ -110,6 +110,7 @@ test('power is cut in the middle of the first pull, and the next boot ends where
     'running after the cut',
     ({ generation, confirmed }) => generation === confirmed,
   );
+  await assertVerified(machine);
   assert.equal(
     machine.sightings.find(({ marker }) => marker.stage === 'store-ready')?.marker.fields.data,
     'persist',
@@ -148,8 +149,8 @@ test('the next boot takes it up, and pulls nothing', { timeout: BOOT_MS }, async
   assert.notEqual(now.heartbeat?.systemImage, firstGood.heartbeat?.systemImage);
   const shell = await shellOf(machine);
   assert.match(await shell.must('cat /usr/share/billet/tools/motd'), /^second message/m);
-  assert.match(await shell.must('findmnt -rno OPTIONS /'), /verity=require/);
   shell.close();
+  await assertVerified(machine);
 });
 
 test('without a coordinator the node boots what it has', { timeout: BOOT_MS }, async () => {
@@ -167,6 +168,7 @@ test('without a coordinator the node boots what it has', { timeout: BOOT_MS }, a
     },
   });
   await ready('seen again by the coordinator', ({ connected }) => connected);
+  await assertVerified(machine);
 });
 
 test('a system whose probe fails is given up, and the last good one comes back by itself', {
@@ -209,4 +211,5 @@ test('a system whose probe fails is given up, and the last good one comes back b
     BOOT_MS,
   );
   assert.equal(back.state, 'running');
+  await assertVerified(machine);
 });

@@ -13,7 +13,7 @@ import {
 } from '../../lab/node.ts';
 import type { PoweredMachine } from '../../lab/power.ts';
 import { makeVariant } from '../../lab/variants.ts';
-import { openStage, type Stage } from './machine-fixture.ts';
+import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
 
 const BOOT_MS = 240_000;
 const REFUSAL_MS = 120_000;
@@ -115,4 +115,5 @@ test('a module by another key is refused before it is unpacked; signed well, the
     30_000,
   );
   assert.equal(running.heartbeat?.modules?.find(({ name }) => name === 'tools')?.version, '2.0.0');
+  await assertVerified(machine);
 });

@@ -1,6 +1,6 @@
 // Loops over pulling: a connection that is reset at every so many bytes of a layer, a bit that is
 // flipped anywhere in what a registry sends, a disk that is full at every point. Needs root. What each
-// stands for is in pull-faults*.test.ts; a peer here is the registry.
+// stands for is in the other files here; a peer here is the registry.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

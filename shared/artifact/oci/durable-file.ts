@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncDirectory } from '../../sync-directory.ts';
 
 /**
  * Writes what `fill` writes, then puts it at `path`. When `fill` throws, nothing is left. `staging`
@@ -30,16 +31,6 @@ export async function writeDurably(
     throw error;
   }
   await syncDirectory(dirname(path));
-}
-
-/** Makes names in a directory survive a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 /** Writes all of `chunk` at the file's position. */

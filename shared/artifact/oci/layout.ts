@@ -7,7 +7,8 @@ import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join, resolve as resolvePath } from 'node:path';
 import { assertDigest, Digest, hexOf, sha256 } from '../../digest.ts';
 import { BilletError } from '../../errors.ts';
-import { isAbsent, syncDirectory, writeAll, writeDurably } from './durable-file.ts';
+import { syncDirectory } from '../../sync-directory.ts';
+import { isAbsent, writeAll, writeDurably } from './durable-file.ts';
 import {
   EMPTY_INDEX,
   entryFor,

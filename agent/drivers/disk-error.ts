@@ -1,7 +1,7 @@
 // Turns the file system's errors into the store's. Wraps; handles nothing.
 
 import { BilletError } from '#shared/errors.ts';
-import { errnoName } from '../drivers/errno.ts';
+import { errnoName } from './errno.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
