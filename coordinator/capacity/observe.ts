@@ -4,7 +4,7 @@
 import type { ProviderFault } from '#shared/schema/provider.ts';
 import { isoTime } from '../ids.ts';
 import type { Provider, Providers } from '../providers/provider.ts';
-import { machineCount } from '../provisioning/provision-writes.ts';
+import { machineCount, machinesInRegion } from '../provisioning/quota.ts';
 import type { Records } from '../records.ts';
 import type { Facts, InstanceFacts } from './rules.ts';
 
@@ -16,12 +16,13 @@ export async function observeCapacity(
   const regions: Facts['regions'][number][] = [];
   for await (const { record } of catalog.region.all()) {
     const { provider, machinesMax } = record.spec;
-    regions.push({ name: record.name, provider, max: machinesMax });
+    const used = await machinesInRegion(records, record.name);
+    regions.push({ name: record.name, provider, max: machinesMax, used });
   }
   const nodes: Facts['nodes'][number][] = [];
   for await (const { record } of records.nodes.all()) {
-    const { name, spec, derived, instance } = record;
-    nodes.push({ name, pool: spec.pool, region: derived.region, instance });
+    const { name, spec, instance } = record;
+    nodes.push({ name, pool: spec.pool, instance });
   }
   const instances: InstanceFacts[] = [];
   for await (const { record } of records.instances.all()) {

@@ -34,10 +34,10 @@ function factsOf(instances: readonly InstanceFacts[], limits: Limits = {}): Fact
   return {
     at: '2026-11-21T12:00:00.000Z',
     providers: [{ name: 'local-qemu', mode, max: provider, used, fault }],
-    regions: [{ name: here, provider: 'local-qemu', max: region }],
+    regions: [{ name: here, provider: 'local-qemu', max: region, used }],
     pools: [{ name: workers, class: worker, provider: 'local-qemu', region: here, warm }],
     nodes: Array.from({ length: limits.nodes ?? 0 }, (_, n) => ({
-      ...{ name: nodeOf(n), pool: workers, region: here },
+      ...{ name: nodeOf(n), pool: workers },
       instance: instances.find(({ id, pool }) => id === idOf(n) && pool === null)?.id ?? null,
     })),
     instances,
@@ -81,7 +81,7 @@ test('instances that ended count for nothing; their nodes are without one', () =
 
 test('machines of no provider take no room', () => {
   const own = [instanceOf(0, { hasMachine: false })];
-  assert.equal(capacityOf(factsOf(own, { nodes: 1 })).regions[0]?.used, 0);
+  assert.equal(capacityOf(factsOf(own, { nodes: 1 })).pools[0]?.used, 0);
 });
 
 test('warm instances are of their pool and its region, and no node has them', () => {

@@ -18,6 +18,7 @@ export interface Facts {
     readonly name: ResourceName;
     readonly provider: ProviderKind;
     readonly max: number | null;
+    readonly used: number;
   }[];
   /** With what their class and instance type add to them. */
   readonly pools: readonly {
@@ -30,7 +31,6 @@ export interface Facts {
   readonly nodes: readonly {
     readonly name: NodeName;
     readonly pool: ResourceName | null;
-    readonly region: ResourceName | null;
     readonly instance: InstanceId | null;
   }[];
   readonly instances: readonly InstanceFacts[];
@@ -60,9 +60,7 @@ export function capacityOf(facts: Facts): Capacity {
     ...one,
     ...roomOf(one, providerCeiling(one)),
   }));
-  const inRegion = countBy(regionsOfMachines(facts, instances));
-  const regions = facts.regions.map(({ name, provider, max }) => {
-    const used = inRegion.get(name) ?? 0;
+  const regions = facts.regions.map(({ name, provider, max, used }) => {
     const above = providers.find((one) => one.name === provider);
     const own = max === null ? null : { what: `region ${name}`, free: Math.max(0, max - used) };
     return { name, provider, ...roomOf({ used, max }, own, ceilingOf(above)) };
@@ -124,19 +122,6 @@ function roomOf({ used, max }: Limited, ...ceilings: readonly (Ceiling | null)[]
   for (const ceiling of ceilings)
     if (ceiling !== null && (lowest === null || ceiling.free < lowest.free)) lowest = ceiling;
   return { used, max, free: lowest?.free ?? null, bound: lowest?.what ?? null };
-}
-
-/** A warm instance is where its pool makes its machines. */
-function regionsOfMachines(
-  { nodes, pools }: Facts,
-  instances: readonly InstanceFacts[],
-): readonly ResourceName[] {
-  const ofNode = new Map(nodes.map(({ name, region }) => [name, region]));
-  const ofPool = new Map(pools.map(({ name, region }) => [name, region]));
-  return instances.flatMap(({ node, pool, hasMachine }) => {
-    const region = pool === null ? ofNode.get(node) : ofPool.get(pool);
-    return hasMachine && region !== undefined && region !== null ? [region] : [];
-  });
 }
 
 function findingsOf(capacity: Omit<Capacity, 'findings'>): Capacity['findings'] {

@@ -222,7 +222,7 @@ async function nodeChanges(records: Records, record: InstanceRecord): Promise<re
   if (!record.replace || record.machine === null)
     return [records.nodes.put(record.node, left.record, node.revision)];
   const { provider } = record;
-  const machine = newMachine(record.machine.shape, null);
+  const machine = newMachine(record.machine, null);
   const next = freshInstance(records, left.record, { provider, machine });
   return instanceCreated(records, COORDINATOR, left, next);
 }

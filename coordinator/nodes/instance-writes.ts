@@ -76,7 +76,11 @@ export const operationChanges = (
   machine === null
     ? []
     : [
-        records.operations.put(machine.operation, { instance: id, provider }, ABSENT),
+        records.operations.put(
+          machine.operation,
+          { instance: id, provider, region: machine.region },
+          ABSENT,
+        ),
         // Over the network it is known by its own UUID.
         ...(machine.shape.boot === 'network'
           ? [records.machines.put(machine.uuid, { node }, ABSENT)]

@@ -49,6 +49,8 @@ export type NodeRecord = z.infer<typeof NodeRecord>;
 export const MachineRecord = z.strictObject({
   operation: OperationKey,
   shape: MachineShape,
+  /** Where it was asked for; it counts there until it is proven gone. */
+  region: ResourceName.nullable(),
   uuid: z.uuid(),
   mac: MacAddress,
   /** Idempotency key of the call that asked for it. */
@@ -64,11 +66,15 @@ export const MachineRecord = z.strictObject({
 export type MachineRecord = z.infer<typeof MachineRecord>;
 
 /** A machine that was not asked for yet. Its UUID and address follow from its operation key. */
-export function newMachine(shape: MachineShape, request: string | null): MachineRecord {
+export function newMachine(
+  { shape, region }: Pick<MachineRecord, 'shape' | 'region'>,
+  request: string | null,
+): MachineRecord {
   const operation = newOperationKey();
   return {
     operation,
     shape,
+    region,
     ...machineNames(operation),
     request,
     state: null,
@@ -148,7 +154,11 @@ export const nodeRecords = (store: Store) => ({
   /** Machines that a provider was, or will be, asked for, until they are proven gone. */
   operations: collection(store, {
     prefix: 'operations',
-    schema: z.strictObject({ instance: InstanceId, provider: ProviderKind }),
+    schema: z.strictObject({
+      instance: InstanceId,
+      provider: ProviderKind,
+      region: ResourceName.nullable(),
+    }),
     id: OperationKey,
     version: 1,
   }),

@@ -10,6 +10,8 @@ import type { Records } from '../records.ts';
 export interface Placement {
   readonly provider: ProviderKind;
   readonly shape: MachineShape;
+  /** Null where it is said for another provider than the one that makes the machine. */
+  readonly region: ResourceName | null;
 }
 
 export interface PlacementOrder {
@@ -42,5 +44,9 @@ export const placementOf =
         hint: 'add --provider, or give the node an instance type or a region',
         details: { node: name },
       });
-    return { provider, shape: order.shape ?? spec?.shape ?? MachineShape.parse({}) };
+    const isThere = region?.record.spec.provider === provider;
+    return {
+      ...{ provider, region: isThere ? region.record.name : null },
+      shape: order.shape ?? spec?.shape ?? MachineShape.parse({}),
+    };
   };

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { NodeName } from '#shared/schema/ids.ts';
 import { only } from './testing.ts';
 import { coded, withLife } from './testing-life.ts';
+import { change, create } from './warm/testing.ts';
 
 test('nothing is made when one of many nodes cannot be: each reason has its code', () =>
   withLife({ machinesMax: 2 }, async (one) => {
@@ -43,4 +44,22 @@ test('two who provision one node at once get one instance; the same request gets
     const first = only(await one.ask([other], 'key'));
     assert.equal(only(await one.ask([other], 'key')), first);
     await assert.rejects(one.ask([other], 'another key'), coded('CONFLICT'));
+  }));
+
+test('a region takes no more than its own number, across calls, and until a machine is proven gone', () =>
+  withLife({ machinesMax: 9 }, async (one) => {
+    await create(one, 'region', 'hall', { provider: 'local-qemu', machinesMax: 2 });
+    const [a, b, c] = await Promise.all(
+      ['a', 'b', 'c'].map((name) => one.node(name, { region: 'hall' })),
+    );
+    const elsewhere = await one.node('elsewhere');
+    assert.ok(a && b && c);
+    const full = { code: 'PROVIDER_QUOTA', message: /region hall has 0 of 2 .* 3 more/ };
+    await assert.rejects(one.ask([a, b, c, elsewhere]), full);
+    assert.equal((await Array.fromAsync(one.records.instances.all())).length, 0);
+    await one.ask([a]);
+    await one.ask([b, elsewhere]);
+    await assert.rejects(one.ask([c]), { ...full, message: /region hall has 2 of 2/ });
+    await change(one, 'region', 'hall', { provider: 'local-qemu', machinesMax: 3 });
+    await one.ask([c]);
   }));

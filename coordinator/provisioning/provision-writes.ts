@@ -6,12 +6,13 @@ import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import type { ProviderFault, ProviderKind } from '#shared/schema/provider.ts';
 import { assertFree, freshInstance, instanceCreated } from '../nodes/instance-writes.ts';
 import { type InstanceRecord, type NodeRecord, newMachine } from '../nodes/records.ts';
-import type { Provider, Providers } from '../providers/provider.ts';
+import type { Providers } from '../providers/provider.ts';
 import type { Records } from '../records.ts';
 import type { Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { bootable, type OrderDeps } from './order.ts';
 import type { Placement } from './placement.ts';
+import { assertRoom } from './quota.ts';
 import { claim } from './warm/claim.ts';
 
 const NODES_MAX = 50;
@@ -120,30 +121,11 @@ async function assertProviders(
     if (name === 'manual') continue;
     if (provider === undefined) throw noProvider(name);
     await provider.check(signal);
-    await assertQuota(deps.records, provider, wanted.filter((one) => one.provider === name).length);
+    const there = wanted.filter((one) => one.provider === name);
+    await assertRoom(deps.records, provider, null, there.length);
+    for (const [region, { length }] of Map.groupBy(there, (one) => one.region))
+      if (region !== null) await assertRoom(deps.records, provider, region, length);
   }
-}
-
-async function assertQuota(records: Records, provider: Provider, more: number): Promise<void> {
-  if (provider.machinesMax === null) return;
-  const used = await machineCount(records, provider.name);
-  if (used + more <= provider.machinesMax) return;
-  throw new BilletError(
-    'PROVIDER_QUOTA',
-    `${provider.name} has ${used} of ${provider.machinesMax} machines; ${more} more are asked for`,
-    {
-      hint: `ask for fewer, terminate some, or raise providers.${provider.name}.machinesMax`,
-      details: { used, max: provider.machinesMax },
-    },
-  );
-}
-
-/** Machines that are, or will be, at the provider. */
-export async function machineCount(records: Records, provider: ProviderKind): Promise<number> {
-  let count = 0;
-  for await (const { record } of records.operations.all())
-    if (record.provider === provider) count += 1;
-  return count;
 }
 
 /** From its pool, or new. */
@@ -174,13 +156,14 @@ const ITS_OWN: ReadonlySet<string> = new Set(['CONFLICT', 'POOL_EMPTY']);
 async function make(
   records: Records,
   actor: string,
-  { node: name, provider, shape }: Wanted,
+  { node: name, ...placement }: Wanted,
   request: string | null,
 ): Promise<InstanceRecord> {
   const made = await transact(records.store, `node ${name}`, async () => {
     const node = await nodeOf(records, name);
     assertFree(node.record);
-    const machine = provider === 'manual' ? null : newMachine(shape, request);
+    const { provider } = placement;
+    const machine = provider === 'manual' ? null : newMachine(placement, request);
     const record = freshInstance(records, node.record, { provider, machine });
     return { changes: instanceCreated(records, actor, node, record), result: () => record };
   });

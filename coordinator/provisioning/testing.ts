@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '#shared/clock.ts';
 import { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type InstanceId, NodeName } from '#shared/schema/ids.ts';
-import { MachineShape, type MachineState, type OperationKey } from '#shared/schema/provider.ts';
+import type { MachineState, OperationKey } from '#shared/schema/provider.ts';
 import { NodeSpec } from '#shared/schema/records.ts';
 import { certificateRegister } from '../ca/register.ts';
 import { silentLog } from '../log.ts';
@@ -17,6 +17,7 @@ import { records as openRecords } from '../records.ts';
 import type { Store } from '../store/store.ts';
 import type { DriveDeps } from './drive.ts';
 import { provisioner } from './loop.ts';
+import { placementOf } from './placement.ts';
 import { type Provisioned, provision } from './provision-writes.ts';
 
 /** What outlives every coordinator. */
@@ -161,7 +162,7 @@ export function life(of: {
       return (await createNode(records, 'admin:a', wanted)).record.name;
     },
     ask(nodes: readonly NodeName[], idempotencyKey: string | null = null, fromPool = false) {
-      const placement = async () => ({ provider: provider.name, shape: MachineShape.parse({}) });
+      const placement = placementOf(records, { provider: provider.name });
       const order = { nodes, placement, fromPool, idempotencyKey };
       return provision(deps, 'admin:a', order, signal);
     },

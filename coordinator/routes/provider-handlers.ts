@@ -7,7 +7,8 @@ import { instanceView } from '../nodes/views.ts';
 import type { Provider } from '../providers/provider.ts';
 import { destroyLeftover, findLeftovers } from '../provisioning/leftovers.ts';
 import { placementOf } from '../provisioning/placement.ts';
-import { machineCount, provision } from '../provisioning/provision-writes.ts';
+import { provision } from '../provisioning/provision-writes.ts';
+import { machineCount } from '../provisioning/quota.ts';
 import type { Handlers } from '../router.ts';
 import { actorOf } from './handler.ts';
 

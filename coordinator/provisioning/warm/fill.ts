@@ -18,7 +18,7 @@ import type { Records } from '../../records.ts';
 import { ABSENT, commitAll } from '../../store/collection.ts';
 import type { Condition } from '../../store/store.ts';
 import { transact } from '../../store/transact.ts';
-import { machineCount } from '../provision-writes.ts';
+import { type Room, roomFor } from '../quota.ts';
 import { planPool, type Waiting } from './plan.ts';
 import {
   isPlaced,
@@ -103,13 +103,12 @@ async function fill(
   for (const one of members)
     waiting.push({ ...one, current: subject !== null && (await isCurrent(records, one, subject)) });
   const provider = subject && providers.get(subject.placement.provider);
-  const most = provider?.machinesMax ?? Infinity;
-  const room = provider ? most - (await machineCount(records, provider.name)) : 0;
-  const { make, end } = planPool(wanted, waiting, room);
+  const room = provider ? await roomFor(records, provider, subject.placement.region) : NO_ROOM;
+  const { make, end } = planPool(wanted, waiting, room.free);
   for (const id of end) await endWarm(deps, id, lead);
   if (subject) for (let n = 0; n < make; n += 1) await makeWarm(records, pool, subject, lead);
   const missing = wanted - members.length;
-  if (subject && missing > make) throw noRoom(subject.placement.provider, missing - make);
+  if (subject && missing > make) throw noRoom(room, missing - make);
 }
 
 /** Desired state is made in one way only, so equal bytes are equal wishes. */
@@ -133,7 +132,7 @@ async function makeWarm(
   lead: Condition,
 ): Promise<void> {
   const id = newInstanceId();
-  const machine = newMachine(placement.shape, null);
+  const machine = newMachine(placement, null);
   const provided = { provider: placement.provider, machine };
   const fresh = freshInstance(records, warmSubject(id, derived), provided);
   // Whatever its nodes will be: nothing is on it yet that a person would miss.
@@ -164,7 +163,9 @@ async function endWarm(deps: FillDeps, id: InstanceId, lead: Condition): Promise
   if (ended && ended.revision !== null) await deps.revocations.reached(ended.revision);
 }
 
-const noRoom = (provider: string, missing: number) =>
-  new BilletError('PROVIDER_QUOTA', `${provider} has no room for ${missing} warm instances`, {
-    hint: `lower warm, terminate instances, or raise providers.${provider}.machinesMax`,
+const NO_ROOM: Room = { free: 0, limit: 'nobody', hint: 'look at billet provider list' };
+
+const noRoom = ({ limit, hint }: Room, missing: number) =>
+  new BilletError('PROVIDER_QUOTA', `${limit} has no room for ${missing} warm instances`, {
+    hint: `lower warm, terminate instances, or ${hint}`,
   });

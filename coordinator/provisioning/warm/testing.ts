@@ -22,6 +22,8 @@ const named = (kind: CatalogKind, name: string, spec: object) => ({
 });
 export const change = ({ records }: Of, kind: CatalogKind, name: string, spec: object) =>
   putResource({ records, images }, ACTOR, { ...named(kind, name, spec), ifMatch: null });
+export const create = ({ records }: Of, kind: CatalogKind, name: string, spec: object) =>
+  createResource({ records, images }, ACTOR, { ...named(kind, name, spec), set: null });
 
 export const poolSpec = (warm: number, more: object = {}) => ({
   ...{ class: 'worker', template: 'edge', instanceType: 'small', warm },
@@ -29,18 +31,16 @@ export const poolSpec = (warm: number, more: object = {}) => ({
 });
 
 /** The pool `edge`, with what it names. Idempotent, as its writes are. */
-export async function makePool({ records }: Of, warm: number): Promise<void> {
-  const create = (kind: CatalogKind, name: string, spec: object) =>
-    createResource({ records, images }, ACTOR, { ...named(kind, name, spec), set: null });
-  await create('architecture', 'amd64', { machine: 'x86_64', oci: 'amd64' });
-  await create('platform', 'debian', { architecture: 'amd64' });
+export async function makePool(of: Of, warm: number): Promise<void> {
+  await create(of, 'architecture', 'amd64', { machine: 'x86_64', oci: 'amd64' });
+  await create(of, 'platform', 'debian', { architecture: 'amd64' });
   const published = { platform: 'debian', boot: bootImage(), status: 'published' };
-  await create('publication', 'debian-1', published);
-  await create('template', 'edge', { platform: 'debian', modules: [moduleRef('base')] });
+  await create(of, 'publication', 'debian-1', published);
+  await create(of, 'template', 'edge', { platform: 'debian', modules: [moduleRef('base')] });
   const type = { provider: 'local-qemu', architecture: 'amd64', shape: {} };
-  await create('instance-type', 'small', type);
-  await create('class', 'worker', {});
-  await create('pool', 'edge', poolSpec(warm));
+  await create(of, 'instance-type', 'small', type);
+  await create(of, 'class', 'worker', {});
+  await create(of, 'pool', 'edge', poolSpec(warm));
 }
 
 export const heartbeat = (record: InstanceRecord, generation = record.generation) =>

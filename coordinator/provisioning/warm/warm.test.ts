@@ -9,7 +9,16 @@ import { terminate } from '../../nodes/instance-end.ts';
 import { generationKey, type InstanceRecord } from '../../nodes/records.ts';
 import { only } from '../testing.ts';
 import { coded, eventsOf, recordOf, type Tried, withLife } from '../testing-life.ts';
-import { change, fillUp, getReady, heartbeat, makePool, poolSpec, waiting } from './testing.ts';
+import {
+  change,
+  create,
+  fillUp,
+  getReady,
+  heartbeat,
+  makePool,
+  poolSpec,
+  waiting,
+} from './testing.ts';
 
 const EDGE = { bootImage: null, pool: 'edge' };
 
@@ -105,7 +114,9 @@ test('a node of no pool, of another boot image or of another size gets none, and
     for (const { machine } of await waiting(one)) assert.equal(machine?.shape.cpuCount, 2);
     await fillUp(one);
     for (const { machine } of await waiting(one)) assert.equal(machine?.shape.cpuCount, 8);
-    assert.match(await why('small', EDGE), /none that is ready and fits|no instance that is ready/);
+    await create(one, 'instance-type', 'tiny', { ...type, shape: {} });
+    const tiny = { ...EDGE, instanceType: 'tiny' };
+    assert.match(await why('small', tiny), /none that is ready and fits|no instance that is ready/);
   }));
 
 test('when the template changes, waiting instances are replaced one at a time; what was claimed is left to its node', () =>
@@ -178,4 +189,15 @@ test('a pool that cannot be filled says why once, with a hint, and is filled as 
     await fillUp(one);
     assert.equal((await waiting(one)).length, 2);
     assert.equal((await eventsOf(one, 'pool.not_filled')).length, 2);
+  }));
+
+test('a pool fills no more than its region takes, and says that it is the region', () =>
+  withLife({}, async (one) => {
+    await create(one, 'region', 'hall', { provider: 'local-qemu', machinesMax: 1 });
+    await makePool(one, 0);
+    await change(one, 'pool', 'edge', poolSpec(2, { region: 'hall' }));
+    await fillUp(one);
+    assert.equal((await waiting(one)).length, 1);
+    const [told = ''] = await eventsOf(one, 'pool.not_filled');
+    assert.match(told, /region hall has no room for 1 .*machinesMax/);
   }));
