@@ -110,6 +110,12 @@ async function brokenAndMended(scene: Walk, step: Step): Promise<void> {
   assert.equal(noticed.kind, 'module.drift_detected');
   assert.match(`${noticed.cause} ${noticed.hint}`, /SIGNATURE/);
   step('module.drift_detected', noticed.cause);
+  const { steps, task } = await seen(scene, 'the remedy', 120, async () => {
+    const found = await signalOf(scene, 'open');
+    return found && found.remedy.taken > 0 ? found.remedy : null;
+  });
+  assert.deepEqual([noticed.policy, steps[0]], ['notify_and_proceed', 'reconcile']);
+  step('the remedy, by itself', `task ${task}: the agent looks again; it needs a signature`);
   const still = Instance.parse(await billet(scene, 'instance', 'show', FIRST));
   const web = still.heartbeat?.modules?.find(({ name }) => name === 'web');
   assert.deepEqual([still.state, web?.version, web?.state], ['running', '1.0.0', 'attached']);
