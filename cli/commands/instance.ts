@@ -94,9 +94,13 @@ function addShow(parent: Command, io: CommandIo): void {
   withRemoteOptions(show).action((text: string, options: RemoteOptions) =>
     withCoordinator(io, options, async (coordinator) => {
       const params = { id: await resolveInstance(coordinator, text) };
-      const instance = await coordinator.call(routes.getInstance, { params });
+      const [instance, { items: signals }, quiet] = await Promise.all([
+        coordinator.call(routes.getInstance, { params }),
+        coordinator.call(routes.listSignals, { query: { instance: params.id } }),
+        coordinator.call(routes.getQuiet, { params }),
+      ]);
       emit(io, options.json === true, instance, () =>
-        instanceLines(instance, io.clock.now(), io.columns),
+        instanceLines({ instance, signals, quiet }, io.clock.now(), io.columns),
       );
     }),
   );

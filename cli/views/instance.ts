@@ -1,6 +1,7 @@
 // How an instance looks to a person. Text only; asks nobody.
 
 import type { Instance } from '#shared/schema/records.ts';
+import type { Quiet, Signal } from '#shared/schema/signal.ts';
 import { ago, bytes, type Column, listing, shortDigest, table } from '../output.ts';
 import { drainLines } from './drain.ts';
 
@@ -26,14 +27,43 @@ function generations({ generation, heartbeat }: Instance): string {
     : `${heartbeat.generation}/${generation}`;
 }
 
-export function instanceLines(instance: Instance, nowMs: number, width: number): readonly string[] {
+export interface InstanceSight {
+  readonly instance: Instance;
+  /** Those of it that are not resolved. */
+  readonly signals: readonly Signal[];
+  readonly quiet: Quiet;
+}
+
+export function instanceLines(
+  { instance, signals, quiet }: InstanceSight,
+  nowMs: number,
+  width: number,
+): readonly string[] {
+  const { until, by, reason } = quiet;
+  const silence: [string, string][] =
+    until === null
+      ? []
+      : [['quiet', `until ${until}, by ${by}${reason === '' ? '' : `: ${reason}`}`]];
   return [
-    ...listing([...mainPairs(instance, nowMs), ...factPairs(instance)], width),
+    ...listing([...mainPairs(instance, nowMs), ...silence, ...factPairs(instance)], width),
+    ...signals.flatMap((one) => signalNotice(one, nowMs, width)),
     ...(instance.drain === null ? [] : ['', ...drainLines(instance.drain, nowMs, width)]),
     ...moduleLines(instance, width),
     ...conditionLines(instance, width),
   ];
 }
+
+const signalNotice = (signal: Signal, nowMs: number, width: number): readonly string[] => [
+  '',
+  ...listing(
+    [
+      ['signal', `${signal.id}, ${signal.state} for ${ago(signal.changedAt, nowMs)}`],
+      ['', signal.cause],
+      ['next', signal.hint],
+    ],
+    width,
+  ),
+];
 
 function mainPairs(instance: Instance, nowMs: number): [string, string][] {
   const { heartbeat, certificate } = instance;

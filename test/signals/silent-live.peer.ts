@@ -69,6 +69,10 @@ test('an agent that stops is silent, until it is told to be quiet, and until it 
   const shown = await lines('signal', 'show', id);
   assert.match(shown, /kind +instance\.silent/);
   assert.match(shown, /remedy +none: a person has to look/);
+  assert.match(
+    await lines('instance', 'show', 'web-1'),
+    new RegExp(`signal +${id}, open for .*\n(.*\n)+next `),
+  );
   assert.match(await lines('signal', 'ack', id, '--opening', '1'), /is acknowledged/);
   await fails(1, 'CONFLICT', 'signal', 'ack', id, '--opening', '2');
   await fails(1, 'CONFLICT', 'signal', 'approve', id);
@@ -80,6 +84,9 @@ test('an agent that stops is silent, until it is told to be quiet, and until it 
   );
   await becomes(instance, 'resolved');
   assert.match(await lines('instance', 'quiet', 'web-1'), /may be silent until/);
+  const quiet = await lines('instance', 'show', 'web-1');
+  assert.match(quiet, /quiet +until .*, by .*: new memory/);
+  assert.doesNotMatch(quiet, /^signal/m);
   assert.match(await lines('signal', 'list'), /^no signals/);
   assert.match(await lines('signal', 'list', '--all'), /resolved/);
   assert.match(await lines('instance', 'quiet', 'web-1', '--end'), /is expected to be heard/);
