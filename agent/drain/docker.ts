@@ -1,9 +1,9 @@
 // The Docker engine of a node, by its own command line: what runs, and stopping it. Decides nothing.
 
-import { lstat } from 'node:fs/promises';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import type { Exec } from '../drivers/exec.ts';
+import { exists } from '../drivers/files.ts';
 import type { Units } from '../drivers/units.ts';
 import type { SeenContainer, SeenEngine } from './seen.ts';
 
@@ -107,13 +107,3 @@ async function orMissing(work: () => Promise<Listed>): Promise<Listed> {
 }
 
 const isUp = (state: string | undefined) => state === 'active' || state === 'activating';
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
-}

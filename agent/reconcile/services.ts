@@ -1,14 +1,14 @@
 // Attaches and detaches service modules: mount, unit files, start, probes. What is attached is
 // recorded below the run directory, which goes with the boot as mounts and units do.
 
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type ModuleLabel, ModuleName, ModuleRef } from '#shared/schema/module.ts';
 import { readChecked, writeChecked } from '../checked-file.ts';
-import { readFileOrNull, removeDrafts, writeFileAtomic } from '../drivers/files.ts';
+import { exists, readFileOrNull, removeDrafts, writeFileAtomic } from '../drivers/files.ts';
 import type { Units } from '../drivers/units.ts';
 import { assertSettings } from './module-settings.ts';
 import { settingsKey } from './plan.ts';
@@ -193,16 +193,6 @@ async function entries(dir: string): Promise<string[]> {
     return (await readdir(dir)).sort();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
     throw error;
   }
 }

@@ -3,25 +3,12 @@
 
 import { Command } from 'commander';
 import type { Clock } from '#shared/clock.ts';
+import type { RestoreReport } from '#shared/restore-report.ts';
 import type { CommandIo } from '../command-io.ts';
 import { bytes, emit, listing } from '../output.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { startProgress } from '../progress.ts';
 import { withExamples } from '../remote.ts';
-
-interface RestoreReport {
-  readonly stateDir: string;
-  readonly takenAt: string;
-  readonly revision: number;
-  readonly from: string;
-  readonly history: string;
-  readonly ca: string;
-  readonly replaced: string | null;
-  readonly instances: number;
-  readonly tokensRevoked: number;
-  readonly missingBlobs: readonly { readonly digest: string; readonly sizeBytes: number }[];
-  readonly leftOut: readonly string[];
-}
 
 interface RestoreMain {
   runRestore(request: {

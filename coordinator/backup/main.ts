@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
+import type { RestoreReport } from '#shared/restore-report.ts';
 import { loadConfig } from '../config.ts';
 import { restoreBackup } from './restore.ts';
 
@@ -17,22 +18,6 @@ export interface RestoreRequest {
   readonly clock: Clock;
   /** Bytes of the file read so far, and all of them. */
   readonly onProgress: (done: number, total: number) => void;
-}
-
-/** What a person has to know of it. JSON. */
-export interface RestoreReport {
-  readonly stateDir: string;
-  readonly takenAt: string;
-  readonly revision: number;
-  readonly from: string;
-  readonly history: string;
-  readonly ca: string;
-  readonly replaced: string | null;
-  readonly instances: number;
-  readonly tokensRevoked: number;
-  /** Blobs that the registry held, and the backup does not. */
-  readonly missingBlobs: readonly { readonly digest: string; readonly sizeBytes: number }[];
-  readonly leftOut: readonly string[];
 }
 
 /** Errors of `restoreBackup`; NOT_FOUND without the file, CONFIG_INVALID. */

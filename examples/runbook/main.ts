@@ -6,7 +6,6 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
-import { BilletError } from '#shared/errors.ts';
 import { probeAccelerator } from '../../coordinator/drivers/kvm.ts';
 import { killProcess, processesUnder } from '../../coordinator/drivers/processes.ts';
 import { prepareArtifacts } from '../../lab/artifacts.ts';
@@ -14,10 +13,9 @@ import { startFleet } from '../../lab/fleet.ts';
 import { pushArtifacts } from '../../lab/node.ts';
 import { freePort } from '../../lab/power.ts';
 import { cacheDirOf } from '../../setup/build/cache.ts';
+import { outcomeOf } from '../demo/outcome.ts';
 import { terminalView, type View } from '../demo/view.ts';
 import { walk } from './walk.ts';
-
-const INTERRUPTED = 130;
 
 const interrupt = new AbortController();
 const { signal } = interrupt;
@@ -39,23 +37,16 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), 'billet-runbook-'));
-  try {
-    await play(view, dir);
-    view.text('\nThe whole runbook was walked. Nothing is left running.');
-    return 0;
-  } catch (error) {
-    if (signal.aborted) {
-      view.text('\nStopped. Nothing is left running.');
-      return INTERRUPTED;
-    }
-    const hint = error instanceof BilletError ? error.hint : 'please report this as a defect';
-    view.problem(error instanceof Error ? error.message : String(error), hint);
-    return 1;
-  } finally {
-    view.close();
-    await switchOff(dir);
-    await rm(dir, { recursive: true, force: true });
-  }
+  return await outcomeOf(view, signal, {
+    async play() {
+      await play(view, dir);
+      view.text('\nThe whole runbook was walked. Nothing is left running.');
+    },
+    async clear() {
+      await switchOff(dir);
+      await rm(dir, { recursive: true, force: true });
+    },
+  });
 }
 
 async function play(view: View, dir: string): Promise<void> {
