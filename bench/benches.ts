@@ -9,6 +9,7 @@
 import type { Bench } from './bench.ts';
 import { cold } from './boot/cold.ts';
 import { floor } from './boot/floor.ts';
+import { provision } from './boot/provision.ts';
 import { warm } from './boot/warm.ts';
 import { commits } from './host/commits.ts';
 import { compose } from './host/compose.ts';
@@ -36,6 +37,7 @@ export const BENCHES: readonly Bench[] = [
   floor,
   cold,
   warm,
+  provision,
 ];
 
 /** All of them without words; else those with one of the words in their name. */
