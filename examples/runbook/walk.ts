@@ -87,7 +87,9 @@ async function provisioned(scene: Walk, step: Step): Promise<readonly Instance[]
     assert.deepEqual([one.state, one.heartbeat?.phase], ['running', 'ready']);
     assert.equal(one.facts?.dmi.uuid?.toLowerCase(), one.machine?.uuid, 'its own machine');
   }
-  step('billet instance provision', `${made.length} running, each on its own machine`);
+  const ways = made.map(({ machine }) => machine?.shape.boot);
+  assert.deepEqual(ways, ['direct', 'network']);
+  step('billet instance provision', `both running: booted ${ways.join(' and ')}`);
   const refused = await scene.fleet.billet('instance', 'provision', FIRST).then(
     () => 'made twice',
     (error) => String(error),

@@ -79,7 +79,7 @@ test('a QEMU machine outlives its coordinator, is found again, runs, and is gone
   await node('qemu-1');
   await node('qemu-2');
   const start = systemClock.monotonic();
-  const flags = ['--provider', 'local-qemu', '--persist', '1024'];
+  const flags = ['--provider', 'local-qemu', '--persist', '1024', '--identity', 'smbios'];
   const asked = await ask('qemu-1', ...flags);
   const made = await until(asked.id, 'made', ({ machine }) => machine?.state === 'running');
   const before = await processesWith(uuidOf(made));
