@@ -1,9 +1,9 @@
 // The Kubernetes cluster that a node is part of, by kubectl: its node and pods, cordon and drain. Which
 // node it is, is seen by the boot id. Decides nothing.
 
-import { lstat } from 'node:fs/promises';
 import { BilletError } from '#shared/errors.ts';
 import type { Exec } from '../drivers/exec.ts';
+import { exists } from '../drivers/files.ts';
 import type { Units } from '../drivers/units.ts';
 import { ClusterNodes, ClusterPods, podsSeen } from './pods.ts';
 import type { SeenCluster } from './seen.ts';
@@ -112,12 +112,6 @@ const noKubeconfig = (who: string, places: readonly string[]) =>
   });
 
 async function firstOf(paths: readonly string[]): Promise<string | null> {
-  for (const path of paths)
-    try {
-      await lstat(path);
-      return path;
-    } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    }
+  for (const path of paths) if (await exists(path)) return path;
   return null;
 }
