@@ -72,7 +72,7 @@ async function applied(scene: Walk, step: Step): Promise<void> {
   assert.deepEqual(await billet(scene, 'node', 'list'), [], 'a dry run makes nothing');
   step('billet apply --dry-run', 'the plan; nothing is made');
   await billet(scene, 'apply', '-f', FLEET, '--set', 'edge');
-  step('billet apply', 'platform, template, class, pool, 2 nodes');
+  step('billet apply', 'records of two nodes');
   const again = await billet(scene, 'apply', '-f', FLEET, '--set', 'edge');
   assert.deepEqual(plan.parse(again).steps, []);
   step('billet apply, again', 'changes nothing');
@@ -89,13 +89,13 @@ async function provisioned(scene: Walk, step: Step): Promise<readonly Instance[]
   }
   const ways = made.map(({ machine }) => machine?.shape.boot);
   assert.deepEqual(ways, ['direct', 'network']);
-  step('billet instance provision', `both running: booted ${ways.join(' and ')}`);
+  step('billet instance provision', `2 running: ${ways.join(' and ')}`);
   const refused = await scene.fleet.billet('instance', 'provision', FIRST).then(
     () => 'made twice',
     (error) => String(error),
   );
   assert.match(refused, /CONFLICT/);
-  step('the same again', 'CONFLICT: one instance a node');
+  step('the same again', 'CONFLICT: each has one');
   return made;
 }
 
@@ -117,16 +117,16 @@ async function brokenAndMended(scene: Walk, step: Step): Promise<void> {
     return found && found.remedy.taken > 0 ? found.remedy : null;
   });
   assert.deepEqual([noticed.policy, steps[0]], ['notify_and_proceed', 'reconcile']);
-  step('the remedy, by itself', `task ${task}: the agent looks again; it needs a signature`);
+  step(`by itself: task ${task}`, 'reconcile: it looks again');
   const still = Instance.parse(await billet(scene, 'instance', 'show', FIRST));
   const web = still.heartbeat?.modules?.find(({ name }) => name === 'web');
   assert.deepEqual([still.state, web?.version, web?.state], ['running', '1.0.0', 'attached']);
-  step('meanwhile', 'web 1.0.0 goes on, as if nothing had happened');
+  step('meanwhile', 'web 1.0.0 goes on');
 
   const { privateKey } = artifacts.keys;
   await billet(scene, 'module', 'sign', image, '--key', privateKey, '--identity', 'web');
   await billet(scene, 'module', 'push', image, 'web:2.0.0');
-  step('billet module sign, push', 'the same bytes, with a signature');
+  step('billet module sign, push', 'the same bytes, signed');
   const mended = await seen(scene, 'web 2.0.0', 240, async () => {
     const one = Instance.parse(await fleet.billet('instance', 'show', FIRST));
     const running = one.heartbeat?.modules?.find(({ name }) => name === 'web');
@@ -149,7 +149,7 @@ async function drained(scene: Walk, step: Step): Promise<void> {
     (error) => String(error),
   );
   assert.match(refused, /DRAIN_REQUIRED.*web/s);
-  step('billet instance terminate', 'DRAIN_REQUIRED: names what would be lost');
+  step('billet instance terminate', 'DRAIN_REQUIRED: for web');
   await billet(scene, 'instance', 'drain', FIRST, '--wait', '--timeout-seconds', '240');
   const one = Instance.parse(await billet(scene, 'instance', 'show', FIRST));
   assert.deepEqual([one.state, one.drained], ['draining', true]);
@@ -184,5 +184,5 @@ async function ended(scene: Walk, step: Step, instances: readonly Instance[]): P
     nodes.map(({ name, instance }) => [name, instance]),
     NODES.map((name) => [name, null]),
   );
-  step('billet node list', 'both nodes are kept, and free');
+  step('billet node list', 'both nodes kept, and free');
 }
