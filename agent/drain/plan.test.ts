@@ -57,8 +57,8 @@ function taken(seen: Seen, step: DrainStep): Seen {
   }
 }
 
-test('taking every step leaves nothing to do, and nothing on the node', () => {
-  fc.assert(
+test('taking every step leaves nothing to do, and nothing on the node', async () => {
+  await fc.assert(
     fc.property(worlds, fc.boolean(), (world, cordonOnly) => {
       let seen: Seen = world;
       for (let round = 0; round < 8; round += 1) {

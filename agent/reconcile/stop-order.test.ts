@@ -14,12 +14,12 @@ test('what needs another module stops before it', () => {
   assert.deepEqual(stopOrder(modules), ['aside', 'web', 'app', 'db']);
 });
 
-test('every module stops once, circles or not, and in order where there is one', () => {
+test('every module stops once, circles or not, and in order where there is one', async () => {
   const letters = fc.constantFrom('a', 'b', 'c', 'd', 'e');
   const sets = fc.uniqueArray(fc.record({ name: letters, requires: fc.array(letters) }), {
     selector: ({ name }) => name,
   });
-  fc.assert(
+  await fc.assert(
     fc.property(sets, (found) => {
       const modules = found.map(({ name, requires }) => named(name, ...requires));
       const order = stopOrder(modules);

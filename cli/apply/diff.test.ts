@@ -19,9 +19,9 @@ test('a text that is new is all plus, and one that goes is all minus', () => {
   assert.deepEqual(unifiedDiff(['a'], ['a']), []);
 });
 
-test('the diff of any two texts turns the first into the second', () => {
+test('the diff of any two texts turns the first into the second', async () => {
   const lines = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 30 });
-  fc.assert(
+  await fc.assert(
     fc.property(lines, lines, (before, after) => {
       const result: string[] = [];
       let at = 0;

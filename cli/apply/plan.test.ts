@@ -27,8 +27,8 @@ function taken(existing: readonly Existing[], steps: ReturnType<typeof planApply
   return [...there.values()];
 }
 
-test('taking every step leaves nothing to do, and what is not of the set as it was', () => {
-  fc.assert(
+test('taking every step leaves nothing to do, and what is not of the set as it was', async () => {
+  await fc.assert(
     fc.property(records, records, fc.boolean(), (wanted, present, prune) => {
       const existing = present.map((one, at): Existing => {
         return { ...one, revision: 1, set: at % 2 === 0 ? 'fleet' : null };
@@ -49,8 +49,8 @@ test('taking every step leaves nothing to do, and what is not of the set as it w
   );
 });
 
-test('a record is made after every kind that it may name, and deleted before', () => {
-  fc.assert(
+test('a record is made after every kind that it may name, and deleted before', async () => {
+  await fc.assert(
     fc.property(records, records, (wanted, present) => {
       const existing = present.map((one): Existing => ({ ...one, revision: 1, set: 'fleet' }));
       const { steps } = planApply(wanted, existing, existing);

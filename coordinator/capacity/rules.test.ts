@@ -113,12 +113,12 @@ test('each finding names what is full or failed, with a command or a field to ch
   assert.match(findings.at(-1)?.hint ?? '', new RegExp(`billet instance why ${idOf(3)}`));
 });
 
-test('free and used never go below zero or above the limits, and add up where there is one limit', () => {
+test('free and used never go below zero or above the limits, and add up where there is one limit', async () => {
   const limit = fc.option(fc.integer({ min: 0, max: 12 }), { nil: null });
   const states = fc.array(fc.constantFrom('running', 'failed', 'terminated', 'pending'), {
     maxLength: 10,
   });
-  fc.assert(
+  await fc.assert(
     fc.property(states, limit, limit, (list, provider, region) => {
       const instances = list.map((state, n) => instanceOf(n, { state }));
       const found = capacityOf(factsOf(instances, { provider, region, nodes: list.length }));

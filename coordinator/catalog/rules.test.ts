@@ -117,14 +117,14 @@ test('a node is placed by itself, then its pool, then its class', () => {
   assert.equal(placed('region', NodeSpec.parse({ region: 'paris' }), pool, of), 'paris');
 });
 
-test('the current publication is the one published last that still is, in whatever order they come', () => {
+test('the current publication is the one published last that still is, in whatever order they come', async () => {
   const one = fc.record({
     name: fc.integer({ min: 0, max: 9 }).map((n) => name(`p${n}`)),
     status: fc.constantFrom('draft', 'published', 'retired'),
     publishedAt: fc.integer({ min: 1, max: 5 }),
   });
   const all = fc.uniqueArray(one, { selector: (each) => each.name, maxLength: 8 });
-  fc.assert(
+  await fc.assert(
     fc.property(all, (list) => {
       const given = list.map(({ status, ...rest }) => ({ ...rest, spec: { status } as const }));
       const current = currentOf([...given]);

@@ -69,8 +69,8 @@ const lifeOf = (start: Pick<Life, 'provider' | 'lifecycleClass'>): Life => ({
   states: ['pending'],
 });
 
-test('whatever happens in whatever order, an instance moves only along the table', () => {
-  fc.assert(
+test('whatever happens in whatever order, an instance moves only along the table', async () => {
+  await fc.assert(
     fc.property(beginning, fc.array(step, { maxLength: 40 }), (start, steps) => {
       let life = lifeOf(start);
       for (const one of steps)
@@ -87,13 +87,13 @@ test('whatever happens in whatever order, an instance moves only along the table
   );
 });
 
-test('from wherever it got, left alone it ends, or waits for a person in a state that shows, and the person can end it', () => {
+test('from wherever it got, left alone it ends, or waits for a person in a state that shows, and the person can end it', async () => {
   /** In which nobody has promised anything: each is shown, and has a command. */
   const WAITS: Readonly<Record<'manual' | 'provided', readonly InstanceState[]>> = {
     manual: ['pending', 'provisioning', 'installing', 'running', 'draining', 'failed'],
     provided: ['running', 'draining', 'failed'],
   };
-  fc.assert(
+  await fc.assert(
     fc.property(beginning, fc.array(step, { maxLength: 25 }), (start, steps) => {
       let life = lifeOf(start);
       for (const one of steps)
@@ -117,8 +117,8 @@ test('from wherever it got, left alone it ends, or waits for a person in a state
 const isUnproven = ({ provider, lifecycleClass, state }: Life): boolean =>
   provider !== 'manual' && lifecycleClass !== 'persistent' && state === 'terminating';
 
-test('nothing but a person destroys a persistent instance', () => {
-  fc.assert(
+test('nothing but a person destroys a persistent instance', async () => {
+  await fc.assert(
     fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
       let life = lifeOf({ provider: 'local-qemu', lifecycleClass: 'persistent' });
       for (const one of steps) {

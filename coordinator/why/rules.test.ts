@@ -188,9 +188,9 @@ test('nothing wrong is said as that, and what changed lately is still shown', ()
   assert.equal(causes[0]?.kind, 'module');
 });
 
-test('the nearer a change is to the failure, the higher its score; scores are 1 to 100, in order', () => {
+test('the nearer a change is to the failure, the higher its score; scores are 1 to 100, in order', async () => {
   const minutes = fc.integer({ min: 1, max: 1_400 });
-  fc.assert(
+  await fc.assert(
     fc.property(minutes, minutes, fc.integer({ min: 0, max: 9 }), (one, other, well) => {
       const elsewhere = new Map([[manifestOf('1.1.0'), { well, failed: 0 }]]);
       const causes = [one, other].map((ago) =>

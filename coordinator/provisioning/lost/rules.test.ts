@@ -37,8 +37,8 @@ const anyone = fc
   );
 const fleet = fc.uniqueArray(anyone, { maxLength: 60, selector: ({ id }) => id });
 
-test('whoever is lost was silent for a whole period, worked, speaks in its state, and may be replaced by rule', () => {
-  fc.assert(
+test('whoever is lost was silent for a whole period, worked, speaks in its state, and may be replaced by rule', async () => {
+  await fc.assert(
     fc.property(fleet, (all) => {
       const { lost } = lossesOf(all, NOW, LOST_AFTER_MS);
       for (const id of lost) {
@@ -52,8 +52,8 @@ test('whoever is lost was silent for a whole period, worked, speaks in its state
   );
 });
 
-test('never more than one, or a tenth, of a group that fell silent together is lost; the rest is held and named', () => {
-  fc.assert(
+test('never more than one, or a tenth, of a group that fell silent together is lost; the rest is held and named', async () => {
+  await fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 120 }),
       fc.integer({ min: 0, max: 120 }),
@@ -83,17 +83,17 @@ test('persistent ones that are silent count for the outage, and are never lost',
   assert.deepEqual(lossesOf([one(1, persistent)], NOW, LOST_AFTER_MS), { lost: [], held: [] });
 });
 
-test('after a start, a hand-over or a jump of the clock nobody is lost for a whole period', () => {
-  fc.assert(
+test('after a start, a hand-over or a jump of the clock nobody is lost for a whole period', async () => {
+  await fc.assert(
     fc.property(fleet, fc.integer({ min: 0, max: LOST_AFTER_MS - 1 }), (all, steadyMs) =>
       assert.deepEqual(lossesOf(all, NOW, steadyMs), { lost: [], held: [] }),
     ),
   );
 });
 
-test('a notice is a drain while there is time, then an end, and for a persistent instance nothing', () => {
+test('a notice is a drain while there is time, then an end, and for a persistent instance nothing', async () => {
   const states = fc.constantFrom(...InstanceState.options);
-  fc.assert(
+  await fc.assert(
     fc.property(
       fc.record({
         state: states,

@@ -24,8 +24,8 @@ const settle = (all: readonly Waiting[]): readonly Waiting[] =>
     .filter(({ state }) => state !== 'failed')
     .map((one) => ({ ...one, state: 'running' }));
 
-test('taking every step again and again leaves as many as wanted, ready and current, and nothing to do', () => {
-  fc.assert(
+test('taking every step again and again leaves as many as wanted, ready and current, and nothing to do', async () => {
+  await fc.assert(
     fc.property(members, wanted, (start, count) => {
       let all: readonly Waiting[] = start;
       for (let pass = 0; pass < 40; pass += 1) {
@@ -45,8 +45,8 @@ test('taking every step again and again leaves as many as wanted, ready and curr
 });
 const ending = (one: Waiting): Waiting => ({ ...one, state: 'terminating' });
 
-test('a step never makes more than are missing or than there is room for, and never both makes and ends', () => {
-  fc.assert(
+test('a step never makes more than are missing or than there is room for, and never both makes and ends', async () => {
+  await fc.assert(
     fc.property(members, wanted, fc.integer({ min: -3, max: 5 }), (all, count, room) => {
       const { make, end } = planPool(count, all, room);
       const there = all.filter(isThere);
@@ -58,8 +58,8 @@ test('a step never makes more than are missing or than there is room for, and ne
   );
 });
 
-test('outdated instances are replaced one at a time: at most one ready instance is missing for it', () => {
-  fc.assert(
+test('outdated instances are replaced one at a time: at most one ready instance is missing for it', async () => {
+  await fc.assert(
     fc.property(members, wanted, (all, count) => {
       const { end } = planPool(count, all, 100);
       const left = all.filter((one) => isReady(one) && !end.includes(one.id));

@@ -54,8 +54,8 @@ const runningOf = (modules: readonly Made[], isManaged: boolean): Running =>
 const named = (list: Drift['attach'] | undefined): string[] =>
   (list ?? []).map(({ module }) => module);
 
-test('doing what attach, detach and update say leaves nothing to do, and each module stands once', () => {
-  fc.assert(
+test('doing what attach, detach and update say leaves nothing to do, and each module stands once', async () => {
+  await fc.assert(
     fc.property(setOf, setOf, fc.boolean(), (wanted, running, isManaged) => {
       const refs = wanted.map(refOf);
       const drift = driftBetween(refs, runningOf(running, isManaged));
@@ -71,8 +71,8 @@ test('doing what attach, detach and update say leaves nothing to do, and each mo
   );
 });
 
-test('what runs as wanted is no drift, and neither is what was not measured', () => {
-  fc.assert(
+test('what runs as wanted is no drift, and neither is what was not measured', async () => {
+  await fc.assert(
     fc.property(setOf, fc.boolean(), (wanted, isManaged) => {
       const healthy = wanted.map((one) => ({ ...one, state: 'attached' }));
       assert.equal(driftBetween(wanted.map(refOf), runningOf(healthy, isManaged)), null);
