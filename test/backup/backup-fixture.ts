@@ -28,8 +28,12 @@ export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** Stops the coordinator, restores over its state, and starts it again at its port. */
-export async function restoreOver(fixture: Fixture, backup: Buffer) {
+/** Stops the coordinator, restores over its state, and starts it again at its port: after `between`. */
+export async function restoreOver(
+  fixture: Fixture,
+  backup: Buffer,
+  between: () => Promise<void> = async () => undefined,
+) {
   await fixture.coordinator.stop();
   const restored = await restoreBackup({
     stateDir: fixture.stateDir,
@@ -38,6 +42,7 @@ export async function restoreOver(fixture: Fixture, backup: Buffer) {
     force: true,
     clock: systemClock,
   });
+  await between();
   await restartCoordinator(fixture, 1);
   return restored;
 }

@@ -1,5 +1,6 @@
 // A coordinator that was restored from a backup, and real agents that are newer than it: they keep what
-// they have, and wait to be accepted. The mutation: without the records of who may be newer, they go back.
+// they have, and wait to be accepted. The mutation: without the records of who may be newer, a
+// number that is given again is taken for a new wish.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -9,13 +10,7 @@ import { sqliteStore } from '../../coordinator/store/sqlite.ts';
 import { routes } from '../../shared/routes/table.ts';
 import type { InstanceId } from '../../shared/schema/ids.ts';
 import type { Instance } from '../../shared/schema/records.ts';
-import {
-  type AgentFixture,
-  eventually,
-  removeDir,
-  restartCoordinator,
-  startAgent,
-} from '../agent/agent-fixture.ts';
+import { type AgentFixture, eventually, removeDir, startAgent } from '../agent/agent-fixture.ts';
 import { bodyOf, type Fixture, startFixture } from '../coordinator/coordinator-fixture.ts';
 import { restoreOver, setModules, takeBackup } from './backup-fixture.ts';
 
@@ -139,14 +134,14 @@ test('a node that is not newer goes on as before, and follows the next change', 
   assert.ok(!(await kinds(id)).includes('instance.ahead'));
 });
 
-test('mutation: without the records of who may be newer, the node is taken back', async () => {
+test('mutation: without the records of who may be newer, the node takes what nobody accepted', async () => {
   const { id, backup } = await aheadNode();
-  await restoreOver(fixture, backup);
-  await fixture.coordinator.stop();
-  const store = sqliteStore({ path: join(fixture.stateDir, 'store.sqlite') });
-  await store.commit([], [{ kind: 'delete', key: `returns/${id}` }]);
-  await store.close();
-  await restartCoordinator(fixture, 1);
-  const shown = await eventually(() => show(id), runs('1.0.1', 1));
+  await restoreOver(fixture, backup, async () => {
+    const store = sqliteStore({ path: join(fixture.stateDir, 'store.sqlite') });
+    await store.commit([], [{ kind: 'delete', key: `returns/${id}` }]);
+    await store.close();
+  });
+  await setModules(fixture, 'ahead-1', [three.ref]);
+  const shown = await eventually(() => show(id), runs('1.0.3', 2));
   assert.equal(shown.ahead, null);
 });
