@@ -34,23 +34,26 @@ test('a copy taken under constant commits is the store as of one revision', asyn
         ['pair/a', 'pair/z'].map((key) => ({ kind: 'put', key, value: `[${n},${filler}]` })),
       );
   })();
-  for (let round = 0; round < 3; round += 1) {
-    const path = join(dir, `copy-${round}.sqlite`);
-    const taken = await store.snapshot?.(path);
-    assert.equal(statSync(path).mode & 0o777, 0o600);
-    assert.deepEqual([existsSync(`${path}-wal`), existsSync(`${path}-journal`)], [false, false]);
-    assert.deepEqual(inspectSnapshot(path), taken);
-    const copy = sqliteStore({ path });
-    const [a, z] = [await copy.get('pair/a'), await copy.get('pair/z')];
-    assert.equal(a.entry?.value, z.entry?.value);
-    assert.equal(a.entry?.revision, z.entry?.revision);
-    assert.equal(taken?.revision, a.revision);
-    assert.equal(taken?.historyId, store.historyId);
-    await copy.close();
+  try {
+    for (let round = 0; round < 3; round += 1) {
+      const path = join(dir, `copy-${round}.sqlite`);
+      const taken = await store.snapshot?.(path);
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+      assert.deepEqual([existsSync(`${path}-wal`), existsSync(`${path}-journal`)], [false, false]);
+      assert.deepEqual(inspectSnapshot(path), taken);
+      const copy = sqliteStore({ path });
+      const [a, z] = [await copy.get('pair/a'), await copy.get('pair/z')];
+      assert.equal(a.entry?.value, z.entry?.value);
+      assert.equal(a.entry?.revision, z.entry?.revision);
+      assert.equal(taken?.revision, a.revision);
+      assert.equal(taken?.historyId, store.historyId);
+      await copy.close();
+    }
+  } finally {
+    running = false;
+    await writer;
+    await store.close();
   }
-  running = false;
-  await writer;
-  await store.close();
 });
 
 test('a copy that cannot be written leaves nothing and the store goes on', async () => {

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { BilletError } from '#shared/errors.ts';
 import { openSqliteFile, sqliteCode, storeFailed } from './sqlite-file.ts';
 import { sqliteTables } from './sqlite-tables.ts';
@@ -11,25 +12,85 @@ import type { Snapshot } from './store.ts';
 
 /** Pages copied at a time; commits run in between. 1 MiB of 4 KiB pages. */
 const PAGES_AT_ONCE = 256;
+/** How long a commit lets a copy go first. */
+const STEP_MAX_MS = 50;
+const FIRST_STEPS_MAX = 20;
 const LOCK_TIMEOUT_MS = 200;
 const SQLITE_BUSY = 5;
 
-/**
- * Copies the database to the new file `path` (mode 0600, one file without a write-ahead log) while
- * `db` goes on reading and writing. What it holds is the store as of one revision, at the end.
- * STORE_FULL, STORE_FAILED, and then there is no file.
- */
-export async function snapshotSqlite(db: DatabaseSync, path: string): Promise<Snapshot> {
-  try {
-    closeSync(openSync(path, 'wx', 0o600));
-    await backup(db, path, { rate: PAGES_AT_ONCE });
-    return inspect(path, 'PRAGMA journal_mode = DELETE');
-  } catch (cause) {
-    rmSync(path, { force: true });
-    throw cause instanceof BilletError
-      ? cause
-      : storeFailed(`cannot copy the store to ${path}`, cause);
+export interface SqliteCopies {
+  /**
+   * Copies the database to the new file `path` (mode 0600, one file without a write-ahead log) while
+   * it is read and written. What it holds is the store as of one revision, at the end. STORE_FULL,
+   * STORE_FAILED, and then there is no file.
+   */
+  take(path: string): Promise<Snapshot>;
+  /**
+   * When the next transaction may begin: at the next turn of the event loop, or after a step of the
+   * copy that is under way. A step inside a transaction is refused and tried again (sqlite3_backup_step,
+   * SQLITE_LOCKED), so that one transaction after the other would keep a copy from ever getting on.
+   */
+  turn(): Promise<void>;
+}
+
+export function sqliteCopies(db: DatabaseSync): SqliteCopies {
+  let underWay = 0;
+  let waiting: (() => void)[] = [];
+  const stepped = () => {
+    for (const go of waiting) go();
+    waiting = [];
+  };
+
+  async function copy(path: string): Promise<Snapshot> {
+    try {
+      closeSync(openSync(path, 'wx', 0o600));
+      await begun(() => backup(db, path, { rate: PAGES_AT_ONCE, progress: stepped }));
+      return inspect(path, 'PRAGMA journal_mode = DELETE');
+    } catch (cause) {
+      rmSync(path, { force: true });
+      throw cause instanceof BilletError
+        ? cause
+        : storeFailed(`cannot copy the store to ${path}`, cause);
+    }
   }
+
+  return {
+    async take(path) {
+      underWay += 1;
+      try {
+        return await copy(path);
+      } finally {
+        underWay -= 1;
+        stepped();
+      }
+    },
+
+    async turn() {
+      if (underWay === 0) return await setImmediate();
+      const limit = new AbortController();
+      const step = new Promise<void>((resolve) => waiting.push(resolve));
+      const late = setTimeout(STEP_MAX_MS, undefined, { signal: limit.signal }).catch(
+        () => undefined,
+      );
+      await Promise.race([step, late]);
+      limit.abort();
+    },
+  };
+}
+
+/**
+ * node:sqlite tries a step again that fell into a transaction, except for the first one: that one is an
+ * error then, of the code 0, and nothing was copied.
+ */
+async function begun(copy: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries += 1)
+    try {
+      await copy();
+      return;
+    } catch (cause) {
+      if ((cause as { errcode?: number }).errcode !== 0 || tries === FIRST_STEPS_MAX) throw cause;
+      await setImmediate();
+    }
 }
 
 /** Looks into a copy and checks each of its pages. STORE_CORRUPT, STORE_NEWER, STORE_FAILED. */
