@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 const bench = (...args: readonly string[]) =>
-  spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
+  spawnSync(process.execPath, [join(import.meta.dirname, '../../bench/main.ts'), ...args], {
     encoding: 'utf8',
     timeout: 60_000,
   });

@@ -1,6 +1,6 @@
 // Texts that want to be more than text, in everything that renders them: log lines, console markers,
 // iPXE scripts and kernel command lines, terminal tables, JSON on a terminal. Properties, over any
-// characters; what a real server makes of them is in coordinator-injection-live.test.ts.
+// characters; what a real server makes of them is in coordinator-injection-live.peer.ts.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -8,10 +8,10 @@ import { lookup, objectsOf } from '#shared/artifact/composefs/tree.ts';
 import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
 import { temporaryDirectory } from '#shared/artifact/signature/testing.ts';
 import { hexOf } from '#shared/digest.ts';
-import { objectName } from './layout.ts';
-import { workshop } from './module-fixture.ts';
-import { openStore } from './open-store.ts';
-import type { Store } from './store.ts';
+import { objectName } from '../../agent/store/layout.ts';
+import { workshop } from '../../agent/store/module-fixture.ts';
+import { openStore } from '../../agent/store/open-store.ts';
+import type { Store } from '../../agent/store/store.ts';
 
 const signal = new AbortController().signal;
 const large = Buffer.alloc(3_000_000, 'a large file that spans several slabs. ');
