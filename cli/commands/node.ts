@@ -49,7 +49,7 @@ function addCreate(parent: Command, io: CommandIo): void {
       const node = await coordinator.call(routes.createNode, { body: { name, spec } });
       emit(io, options.json === true, node, () => [
         `node ${node.name} is at generation ${node.generation}`,
-        ...(node.instance === null ? [`Next: billet instance create ${node.name}`] : []),
+        ...(node.instance === null ? [`Next: billet instance ${verbFor(node)} ${node.name}`] : []),
       ]);
     });
   });
@@ -61,6 +61,10 @@ function addCreate(parent: Command, io: CommandIo): void {
     'billet node create web-3 -f web-3.json --label rack=b7',
   );
 }
+
+/** Somebody makes its machine where a place or a size is said; else a person has it. */
+const verbFor = ({ derived: { region, instanceType } }: Node) =>
+  region === null && instanceType === null ? 'create' : 'provision';
 
 function addList(parent: Command, io: CommandIo): void {
   const list = parent.command('list').description('List nodes.');
