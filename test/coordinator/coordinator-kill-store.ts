@@ -69,6 +69,8 @@ export function faultyStore(real: Store, options: FaultyOptions): FaultyStore {
         ? await real.commit(conditions, wanted)
         : { revision: (await real.get('x')).revision };
     if (now) return await end();
+    // Under way when another one died: nobody hears of it.
+    if (dead) return await buried;
     if (done) onAcknowledged(done.revision);
     return done;
   }
