@@ -2,8 +2,9 @@
 // one that was restored.
 
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAbsent } from '#shared/artifact/oci/durable-file.ts';
 import { sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { COORDINATOR } from '../events/records.ts';
@@ -23,20 +24,37 @@ export interface BackupSource {
 const LOCAL_SECRET = 'local.secret';
 
 /**
- * Writes another `local.secret` (mode 0600) at each start, and removes what backups left that were cut
+ * Writes `local.secret` (mode 0600) at the first start, and removes what backups left that were cut
  * short. The store has to be open, and locked.
  */
 export async function openBackupSource(stateDir: string): Promise<BackupSource> {
   await removeScratch(stateDir);
-  const secret = randomBytes(32).toString('base64url');
   const path = join(stateDir, LOCAL_SECRET);
-  await writeFile(`${path}.new`, secret, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  // One that is there is kept: a coordinator starts on a full disk, too.
+  const secret = (await knownSecret(path)) ?? (await newSecret(path));
   const digest = Buffer.from(sha256(secret));
   return {
     stateDir,
     isLocal: (given) => timingSafeEqual(Buffer.from(sha256(given)), digest),
   };
+}
+
+/** Null without one, and for what was not written whole. */
+async function knownSecret(path: string): Promise<string | null> {
+  try {
+    const text = await readFile(path, 'utf8');
+    return /^[\w-]{43}$/.test(text) ? text : null;
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
+}
+
+async function newSecret(path: string): Promise<string> {
+  const secret = randomBytes(32).toString('base64url');
+  await writeFile(`${path}.new`, secret, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+  return secret;
 }
 
 type BackupHandlers = Pick<Handlers, 'takeBackup' | 'acceptInstance'>;
