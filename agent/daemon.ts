@@ -6,6 +6,8 @@ import type { Clock } from '#shared/clock.ts';
 import type { Digest } from '#shared/digest.ts';
 import type { Marker, MarkerValue } from '#shared/markers.ts';
 import type { Condition, HeartbeatReply, ModuleState } from '#shared/schema/heartbeat.ts';
+import { openCordon } from './drain/cordon.ts';
+import { type DrainSites, drainTasks } from './drain/open.ts';
 import type { Exec } from './drivers/exec.ts';
 import type { Host } from './drivers/host.ts';
 import type { Log } from './drivers/journal.ts';
@@ -24,11 +26,13 @@ import { openState, type StateFiles } from './reconcile/state.ts';
 import { describe } from './reconcile/steps.ts';
 import type { Observed } from './reconcile/world.ts';
 import { buildHeartbeat } from './report/heartbeat.ts';
+import { type Notices, preemptionWatch } from './report/preemption.ts';
 import { STATUS_SOCKET, serveStatus } from './report/status-socket.ts';
 import { runAll } from './run-all.ts';
 import { collectLogsTask } from './tasks/collect-logs.ts';
 import { taskLoop } from './tasks/loop.ts';
 import { rebootTask } from './tasks/reboot.ts';
+import { reconcileTask } from './tasks/reconcile.ts';
 import { runProbeTask } from './tasks/run-probe.ts';
 
 /** What was booted, as the hand-over says. */
@@ -61,6 +65,9 @@ export interface DaemonDeps {
   readonly openPorts: (context: PortsContext) => Promise<ReconcilePorts>;
   /** Of the boot and of the store. */
   readonly conditions: () => readonly Condition[];
+  readonly notices: Notices;
+  /** Where a drain looks, if not where Debian has things. */
+  readonly sites?: DrainSites;
 }
 
 const WATCHDOG_MS = 10_000;
@@ -74,13 +81,16 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
   const state = await openState({ stateDir, runDir });
   const { journal, damage: lost } = await journalOrAnew(join(runDir, 'journal'));
   const queue = reportQueue(join(stateDir, 'reports'));
-  const damage = () => [...lost, ...state.damage, ...queue.damage, ...link.damage];
+  const cordon = await openCordon(stateDir);
+  const damage = () => [...lost, ...[state, queue, link, cordon].flatMap((each) => each.damage)];
 
   let confirmed: number | null = null;
   let stopping = false;
   let readySince: number | null = null;
   const complain = (error: unknown) => log.fail(error);
 
+  const onNotice = () => link.pulse();
+  const preemption = preemptionWatch({ clock, notices: deps.notices, onNotice, onError: complain });
   const link = await openLink({
     clock,
     random,
@@ -95,6 +105,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
         status: loop.status,
         systemImage: booted?.systemImage ?? null,
         conditions: [...deps.conditions(), ...damage().map(conditionOf)],
+        preemption: preemption.notice(),
         stopping,
       }),
     onReply,
@@ -136,6 +147,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
     probe: probeAll,
     document: () => link.desired.document,
     confirmed: () => confirmed,
+    held: () => cordon.held,
     onStatus,
     onDone(step) {
       log.info(describe(step), { BILLET_STEP: step.kind });
@@ -152,10 +164,12 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
     bootId,
     kinds: [
       rebootTask({ exec, stateDir, bootId }),
+      reconcileTask({ order: (...wanted) => loop.order(...wanted) }),
       collectLogsTask({ exec }),
       runProbeTask({
         probe: (probe, task) => runProbe(probe, { clock, units: ports.units }, task),
       }),
+      ...drainTasks({ ...deps, bootId, cordon, loop, services: attached, units: ports.units }),
     ],
     onError: complain,
   });
@@ -193,6 +207,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
       loop.run,
       link.run,
       tasks.run,
+      preemption.run,
       (end) => watchdog(clock, notify, end),
       (end) => {
         const path = join(runDir, STATUS_SOCKET);

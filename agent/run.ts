@@ -10,6 +10,8 @@ import type { Identity, SourceIdentity } from '#shared/schema/identity.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import { type AgentConfig, loadPolicy } from './config.ts';
 import { type Booted, type PortsContext, runDaemon } from './daemon.ts';
+import { containerNames } from './drain/containers.ts';
+import { docker } from './drain/docker.ts';
 import { hostExec } from './drivers/exec.ts';
 import { type Host, linuxHost } from './drivers/host.ts';
 import type { Log } from './drivers/journal.ts';
@@ -25,6 +27,7 @@ import type { AgentIo } from './io.ts';
 import { readEnvelope } from './link/desired.ts';
 import { moduleSource } from './link/module-source.ts';
 import { type StoreModules, storeModules } from './reconcile/store-modules.ts';
+import { cloudNotices } from './report/cloud-notices.ts';
 import { openStore } from './store/open-store.ts';
 
 /** Runs until `signal` aborts. Throws what keeps the agent from running; systemd starts it again. */
@@ -32,7 +35,9 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
   const { clock, random, log, notify } = io;
   const linux = linuxHost({ architecture: io.architecture });
   const ground = await groundOf(config, await linux.bootId(), signal);
-  const host = knowing(linux, ground);
+  const units = systemdUnits({ exec: hostExec });
+  const containers = containerNames(docker({ exec: hostExec, units }), clock);
+  const host = knowing(linux, ground, containers);
   const mark = marker(log, ground.handover !== null);
   const { instance = 'none' } = ground.identity;
   mark('agent-start', { instance, generation: ground.generation });
@@ -60,6 +65,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
         stateDir: ground.stateDir,
         runDir: ground.runDir,
         booted: bootedOf(ground.handover),
+        notices: cloudNotices({ root: '/', urls: config.metadata, clock }),
         conditions: () => [...ground.conditions, ...(modules?.conditions() ?? store.conditions)],
         openPorts: async ({ state, link }: PortsContext) => {
           const good = () => state.record.good?.envelope;
@@ -78,7 +84,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
           });
           return {
             modules,
-            units: systemdUnits({ exec: hostExec }),
+            units,
             mounts: hostMountTable(hostMounts()),
             settings: hostNodeSettings(),
             power: systemdPower({ exec: hostExec }),
@@ -144,8 +150,13 @@ const BOOT_UNVERIFIED: Condition = {
 };
 
 /** The machine as it says itself, with what only this agent knows of it. */
-const knowing = (host: Host, { keySurvives, cloud }: Ground): Host => ({
+const knowing = (
+  host: Host,
+  { keySurvives, cloud }: Ground,
+  containers: ReturnType<typeof containerNames>,
+): Host => ({
   ...host,
+  vitals: async () => ({ ...(await host.vitals()), ...(await containers()) }),
   facts: async () => ({
     ...(await host.facts()),
     keySurvives,

@@ -31,6 +31,8 @@ export interface Bench {
   readonly limitMs: number;
   /** What it needs is made before the limit starts: once for all benches, and kept for next time. */
   readonly needsArtifacts: boolean;
+  /** Takes long: runs with --full only, or when its whole name is given. */
+  readonly onlyInFull?: true;
   run(context: BenchContext): Promise<readonly Figure[]>;
 }
 

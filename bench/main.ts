@@ -12,11 +12,12 @@ import { thisMachine } from './machine.ts';
 import { runBench } from './run.ts';
 import { closing, headline, resultLines } from './table.ts';
 
-const USAGE = `Usage: npm run bench [-- [--json] [--list] [--dir DIR] [WORD…]]
+const USAGE = `Usage: npm run bench [-- [--json] [--list] [--full] [--dir DIR] [WORD…]]
 
   WORD     only the benches with one of the words in their name: compose, link, boot …
   --json   one JSON document instead of the table
   --list   names of the benches
+  --full   also those that take many minutes
   --dir    where to measure files and commits: a directory on a disk (default: ${tmpdir()})
 `;
 const INTERRUPTED = 130;
@@ -31,7 +32,7 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   const options = readOptions();
   if (typeof options === 'number') return options;
-  const benches = chosenBenches(options.words);
+  const benches = chosenBenches(options.words, options.full);
   if (options.list || benches.length === 0) {
     if (benches.length === 0) say(`error: no bench has ${options.words.join(' or ')} in its name`);
     for (const { name } of options.list ? benches : BENCHES) process.stdout.write(`${name}\n`);
@@ -79,6 +80,7 @@ function readOptions() {
       options: {
         json: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
+        full: { type: 'boolean', default: false },
         dir: { type: 'string', default: tmpdir() },
         help: { type: 'boolean', short: 'h', default: false },
       },

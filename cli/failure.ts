@@ -44,7 +44,10 @@ const CODES_BY_EXIT: readonly (readonly [number, readonly Code[]])[] = [
       'VERSION_REFUSED',
     ],
   ],
-  [EXIT.unreachable, ['CONTENDED', 'LINK_DOWN', 'TIMEOUT', 'TOO_MANY_REQUESTS', 'UNAVAILABLE']],
+  [
+    EXIT.unreachable,
+    ['CONTENDED', 'LINK_DOWN', 'PROVIDER_TIMEOUT', 'TIMEOUT', 'TOO_MANY_REQUESTS', 'UNAVAILABLE'],
+  ],
 ];
 
 const exitCodeOf = (code: Code): number =>

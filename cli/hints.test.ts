@@ -38,8 +38,8 @@ test('no command takes a secret as an argument: only files that hold one', async
   const found = (await Promise.all(COMMANDS.map((row) => row.load(io)))).flatMap(inputs);
   assert.ok(found.length > 60, `${found.length} options and arguments`);
   const secret = found.filter((each) => /secret|password|credential|token|\bkey\b/i.test(each));
-  const notSecret = ['--key <text>', '--label <key=value>', 'token'];
-  // An idempotency key, a label, and the id of a token; a new one is to be looked at here.
+  const notSecret = ['--key <text>', '--label <key=value>', '--metadata <key=value>', 'token'];
+  // An idempotency key, what is said of a node, and the id of a token; a new one is to be looked at here.
   for (const each of secret.filter((one) => !notSecret.includes(one)))
     assert.match(each, / <file>$/, each);
 });

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { LifecycleClass } from '#shared/schema/class.ts';
 import type { BootImage } from '#shared/schema/desired.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import { NodeSpec } from '#shared/schema/records.ts';
@@ -21,6 +22,14 @@ export interface SpecOptions {
   readonly timezone?: string;
   readonly sshKey?: readonly string[];
   readonly label?: readonly string[];
+  readonly metadata?: readonly string[];
+  readonly template?: string;
+  readonly class?: string;
+  readonly pool?: string;
+  readonly region?: string;
+  readonly instanceType?: string;
+  readonly lifecycle?: string;
+  readonly withoutModule?: readonly string[];
 }
 
 /** What tags mean now. */
@@ -32,8 +41,15 @@ export interface Resolve {
 export const withSpecOptions = (command: Command): Command =>
   command
     .option('-f, --file <file>', 'start from this JSON spec; the other options change it')
+    .option('--template <name>', 'what it is made of; what follows goes over it')
+    .option('--class <name>', 'its class: how its machine is had and installed')
+    .option('--pool <name>', 'pool that it is of')
+    .option('--region <name>', "where its machine is (default: its pool's, or its class's)")
+    .option('--instance-type <name>', 'size of its machine (default likewise)')
+    .option('--lifecycle <class>', `${LifecycleClass.options.join(', ')} (default likewise)`)
     .option('--module <ref>', 'module: REPOSITORY[:TAG|@DIGEST]; again for more', collect)
-    .option('--remove-module <name>', 'take a module away; again for more', collect)
+    .option('--remove-module <name>', 'take an own module away; again for more', collect)
+    .option('--without-module <name>', 'module of its template to go without', collect)
     .option('--boot-image <ref>', 'kernel and initramfs: REPOSITORY[:TAG|@DIGEST]')
     .option('--mac <mac>', 'MAC address that it boots with; again for more', collect)
     .option('--uuid <uuid>', 'SMBIOS system UUID of the machine')
@@ -44,7 +60,8 @@ export const withSpecOptions = (command: Command): Command =>
       'file of public keys for root, for emergencies; again for more',
       collect,
     )
-    .option('--label <key=value>', 'label; KEY= takes it away; again for more', collect);
+    .option('--label <key=value>', 'label; KEY= takes it away; again for more', collect)
+    .option('--metadata <key=value>', 'for people; KEY= takes it away; again for more', collect);
 
 /** Throws ARGUMENT_INVALID, naming the field, when the result is no valid spec. */
 export async function specOf(
@@ -56,15 +73,25 @@ export async function specOf(
   const modules = await modulesOf(options, base.modules, resolve);
   const keys = await sshKeysOf(options.sshKey ?? []);
   const { hostname, timezone } = options;
+  const named = (text: string | undefined, before: string | null) =>
+    text === undefined ? before : text || null;
   return parseArgument(
     NodeSpec,
     {
       ...base,
+      template: named(options.template, base.template),
+      class: named(options.class, base.class),
+      pool: named(options.pool, base.pool),
+      region: named(options.region, base.region),
+      instanceType: named(options.instanceType, base.instanceType),
+      lifecycleClass: named(options.lifecycle, base.lifecycleClass),
+      withoutModules: options.withoutModule ?? base.withoutModules,
       modules,
       bootImage: options.bootImage ? await resolve.bootImage(options.bootImage) : base.bootImage,
       macs: options.mac ?? base.macs,
       dmiUuid: options.uuid?.toLowerCase() ?? base.dmiUuid,
-      labels: labelsOf(options.label ?? [], base.labels),
+      labels: pairsOf('--label', options.label ?? [], base.labels),
+      metadata: pairsOf('--metadata', options.metadata ?? [], base.metadata),
       settings: {
         ...base.settings,
         ...(hostname === undefined ? {} : { hostname }),
@@ -126,26 +153,27 @@ async function sshKeysOf(files: readonly string[]): Promise<string[]> {
   );
 }
 
-function labelsOf(
+function pairsOf(
+  option: string,
   words: readonly string[],
   before: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const labels = { ...before };
+  const pairs = { ...before };
   for (const word of words) {
     const equals = word.indexOf('=');
     if (equals < 1)
       throw new BilletError(
         'ARGUMENT_INVALID',
-        `--label ${JSON.stringify(word)} has no KEY=VALUE`,
+        `${option} ${JSON.stringify(word)} has no KEY=VALUE`,
         {
-          hint: '--label rack=b7',
+          hint: `${option} rack=b7`,
         },
       );
     const [key, value] = [word.slice(0, equals), word.slice(equals + 1)];
-    if (value === '') delete labels[key];
-    else labels[key] = value;
+    if (value === '') delete pairs[key];
+    else pairs[key] = value;
   }
-  return labels;
+  return pairs;
 }
 
 async function readText(file: string): Promise<string> {

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CODES } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
 import { EXIT, reportFailure } from './failure.ts';
 import { COMMANDS } from './table.ts';
 import { billet } from './testing.ts';

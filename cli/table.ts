@@ -1,6 +1,7 @@
 // The commands of `billet`: names and summaries here, code loaded when it is asked for.
 
 import type { Command } from 'commander';
+import type { CatalogKind } from '#shared/schema/catalog.ts';
 import type { CommandIo } from './command-io.ts';
 
 export interface CommandRow {
@@ -8,6 +9,14 @@ export interface CommandRow {
   readonly summary: string;
   load(io: CommandIo): Promise<Command>;
 }
+
+const resource = async (io: CommandIo, kind: CatalogKind): Promise<Command> => {
+  const [{ resourceCommand }, { CATALOG }] = await Promise.all([
+    import('./commands/resource.ts'),
+    import('./views/resource.ts'),
+  ]);
+  return resourceCommand(io, CATALOG[kind]);
+};
 
 export const COMMANDS: readonly CommandRow[] = [
   {
@@ -22,13 +31,78 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'instance',
-    summary: 'create, list, show, boot and terminate instances of nodes',
+    summary: 'provision, list, show, boot and terminate instances of nodes',
     load: async (io) => (await import('./commands/instance.ts')).instanceCommand(io),
+  },
+  {
+    name: 'apply',
+    summary: 'bring records to what YAML documents say, and show the plan first',
+    load: async (io) => (await import('./commands/apply.ts')).applyCommand(io),
+  },
+  {
+    name: 'template',
+    summary: 'list, show and delete templates: what nodes are made of',
+    load: (io) => resource(io, 'template'),
+  },
+  {
+    name: 'runbook',
+    summary: 'write what to do with nodes of a template, phase by phase',
+    load: async (io) => (await import('./commands/runbook.ts')).runbookCommand(io),
+  },
+  {
+    name: 'class',
+    summary: 'list, show and delete classes: how machines are had and installed',
+    load: (io) => resource(io, 'class'),
+  },
+  {
+    name: 'pool',
+    summary: 'list, show and delete pools: nodes of one class',
+    load: (io) => resource(io, 'pool'),
+  },
+  {
+    name: 'platform',
+    summary: 'list, show and delete platforms: families of boot images',
+    load: (io) => resource(io, 'platform'),
+  },
+  {
+    name: 'publication',
+    summary: 'create, publish and retire boot images of platforms',
+    load: async (io) => (await import('./commands/publication.ts')).publicationCommand(io),
+  },
+  {
+    name: 'architecture',
+    summary: 'list, show and delete architectures',
+    load: (io) => resource(io, 'architecture'),
+  },
+  {
+    name: 'region',
+    summary: 'list, show and delete regions of providers',
+    load: (io) => resource(io, 'region'),
+  },
+  {
+    name: 'instance-type',
+    summary: 'list, show and delete instance types of providers',
+    load: (io) => resource(io, 'instance-type'),
+  },
+  {
+    name: 'provider',
+    summary: 'list who makes machines, and what was left at them',
+    load: async (io) => (await import('./commands/provider.ts')).providerCommand(io),
+  },
+  {
+    name: 'capacity',
+    summary: 'show what providers, regions and pools can still take',
+    load: async (io) => (await import('./commands/capacity.ts')).capacityCommand(io),
   },
   {
     name: 'task',
     summary: 'give an instance something to do once, and follow it',
     load: async (io) => (await import('./commands/task.ts')).taskCommand(io),
+  },
+  {
+    name: 'signal',
+    summary: 'list, show, acknowledge, approve and dismiss what sensors noticed',
+    load: async (io) => (await import('./commands/signal.ts')).signalCommand(io),
   },
   {
     name: 'events',
@@ -89,6 +163,11 @@ export const COMMANDS: readonly CommandRow[] = [
     name: 'coordinator',
     summary: 'run the coordinator',
     load: async (io) => (await import('./commands/coordinator.ts')).coordinatorCommand(io),
+  },
+  {
+    name: 'simulate',
+    summary: 'measure a coordinator with a fleet of simulated agents',
+    load: async (io) => (await import('./commands/simulate.ts')).simulateCommand(io),
   },
   {
     name: 'version',

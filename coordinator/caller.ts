@@ -14,6 +14,7 @@ import { type CredentialRecord, findCredential } from './access/credentials.ts';
 import type { FailureLimit } from './access/failure-limit.ts';
 import type { Arrivals } from './ca/arrivals.ts';
 import type { CertificateGate, Peer } from './ca/peer.ts';
+import type { Comebacks } from './nodes/comebacks.ts';
 import type { Records } from './records.ts';
 import type { Caller } from './routes/handler.ts';
 
@@ -23,6 +24,7 @@ export interface CallerOptions {
   readonly records: Records;
   readonly clock: Clock;
   readonly failures: FailureLimit;
+  readonly comebacks: Comebacks;
 }
 
 export interface Callers {
@@ -38,10 +40,18 @@ const RANK: Readonly<Record<Role, number>> = { viewer: 1, operator: 2, admin: 3 
 /** The one route that an expired certificate still opens. */
 const RENEW_PATH = '/v1/node/renew';
 
-export function callers({ gate, arrivals, records, clock, failures }: CallerOptions): Callers {
+export function callers(options: CallerOptions): Callers {
+  const { gate, arrivals, records, clock, failures, comebacks } = options;
+
   function node(request: IncomingMessage, graceMs: number): Caller {
     const peer = peerOf(gate, request.socket);
-    gate.admit(peer, clock.now(), { graceMs });
+    try {
+      gate.admit(peer, clock.now(), { graceMs });
+    } catch (error) {
+      if (error instanceof BilletError && error.code === 'CERTIFICATE_REVOKED')
+        void comebacks.note(peer.instance, error.message);
+      throw error;
+    }
     arrivals.note(peer);
     return { role: 'node', id: peer.instance, serial: peer.serial };
   }

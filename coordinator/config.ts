@@ -7,6 +7,8 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { TrustDomain } from '#shared/spiffe.ts';
+import { ProvidersConfig } from './providers/config.ts';
+import { SignalsConfig } from './signals/config.ts';
 
 const CONFIG_FILE = '/etc/billet/coordinator.json';
 
@@ -44,6 +46,10 @@ export const Config = z.strictObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/)
     .default('coordinator'),
+  /** Who makes machines; all disabled without it. */
+  providers: ProvidersConfig.prefault({}),
+  /** What is noticed of instances, when, and what follows. */
+  signals: SignalsConfig.prefault({}),
   heartbeatSeconds: z.int().min(1).max(3600).default(30),
   connectionsMax: z.int().min(1).default(120_000),
   /** How long open requests may take to end when the coordinator stops. */

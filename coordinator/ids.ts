@@ -2,6 +2,7 @@
 
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { InstanceId, TaskId, TokenId } from '#shared/schema/ids.ts';
+import { OperationKey } from '#shared/schema/provider.ts';
 
 const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';
 
@@ -11,6 +12,25 @@ export const randomName = (length = 16): string =>
 
 export const newInstanceId = (): InstanceId => InstanceId.parse(`i-${randomName()}`);
 export const newTaskId = (): TaskId => TaskId.parse(`t-${randomName()}`);
+
+export const newOperationKey = (): OperationKey => OperationKey.parse(`o-${randomName()}`);
+
+/**
+ * SMBIOS UUID and MAC address of the machine of an operation: always the same, so that a machine is
+ * known by its own. The address is QEMU's prefix and three bytes.
+ */
+export function machineNames(operation: OperationKey) {
+  const hex = createHash('sha256').update(operation).digest('hex');
+  const uuid = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `4${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-');
+  const mac = `52:54:00:${hex.slice(32, 34)}:${hex.slice(34, 36)}:${hex.slice(36, 38)}`;
+  return { uuid, mac };
+}
 
 /** 43 characters of base64url: 256 random bits. */
 export const newSecret = (): string => randomBytes(32).toString('base64url');

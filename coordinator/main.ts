@@ -8,6 +8,8 @@ import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { ensureAdminContext } from './access/admin-context.ts';
 import { failureLimit } from './access/failure-limit.ts';
+import { openBackupSource } from './backup/handlers.ts';
+import { settleRestore } from './backup/settle.ts';
 import { openCa } from './ca/open.ts';
 import { callers as openCallers, peerOf } from './caller.ts';
 import { claimLimits } from './claims/limits.ts';
@@ -19,6 +21,10 @@ import { openLive } from './live/open.ts';
 import { type Log, lineLog } from './log.ts';
 import { advertisedUrl, serverNames } from './names.ts';
 import { netboot } from './netboot/handler.ts';
+import { comebacks as openComebacks } from './nodes/comebacks.ts';
+import { once } from './once.ts';
+import type { Providers } from './providers/provider.ts';
+import { openProvisioning } from './provisioning/open.ts';
 import { records as openRecords } from './records.ts';
 import { openRegistryServer } from './registry/handler.ts';
 import { isRegistryPath, registryGate } from './registry-gate.ts';
@@ -28,6 +34,7 @@ import { listenHttp, listenHttps } from './server.ts';
 import { sqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { startSweeps } from './sweeps.ts';
+import { openStamp } from './upgrade/stamp.ts';
 
 export interface Coordinator {
   /** Base URL for nodes and operators, https. */
@@ -52,6 +59,8 @@ export interface CoordinatorOptions {
   readonly signal?: AbortSignal;
   /** The engine over that file: SQLite. Tests wrap it, to fail where they want. */
   readonly openStore?: (path: string) => Store;
+  /** Who makes machines, in place of what the configuration says. For tests. */
+  readonly openProviders?: () => Providers;
 }
 
 /** Resolves when requests are served. Throws what the parts throw: CA_INVALID, STORE_LOCKED … */
@@ -72,18 +81,22 @@ export async function startCoordinator(
 
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await chmod(stateDir, 0o700);
+  const settled = await settleRestore(stateDir);
+  if (settled !== 'nothing') log.warn('a restore was cut short', { settled });
   const store = openStore(join(stateDir, 'store.sqlite'));
   /** Closes what is open when a later step of the start fails. */
   await using undo = new AsyncDisposableStack();
   undo.defer(() => store.close());
   undo.defer(() => background.abort());
   const records = openRecords(store, clock);
+  await openStamp(records, clock);
   const names = serverNames(config, splitListen(config.listen).host);
   const directory = join(stateDir, 'ca');
   const ca = await openCa({ directory, trustDomain, names, records, clock, log, signal });
   const { authority, register, revocations, rotation, gate, arrivals } = ca;
   const failures = failureLimit(clock);
-  const callers = openCallers({ gate, arrivals, records, clock, failures });
+  const comebacks = openComebacks({ records, clock, log });
+  const callers = openCallers({ gate, arrivals, records, clock, failures, comebacks });
   const registry = await openRegistryServer({
     root: join(stateDir, 'registry'),
     clock,
@@ -92,16 +105,27 @@ export async function startCoordinator(
   const live = { config, records, authority, clock, log, callers, signal, stopping };
   const nodes = await openLive(live);
 
+  const provisioning = openProvisioning({
+    ...{ config, records, authority, register, revocations, clock, log, seen: nodes.seen },
+    url: () => advertisedUrl(config, 'https', https),
+    bootUrl: () => boot && advertisedUrl(config, 'http', boot),
+    openProviders: options.openProviders,
+  });
+
   const deps: Deps = {
     clock,
     log,
     records,
+    images: registry,
     authority,
     register,
     revocations,
     rotation,
     trustDomain,
     live: nodes.live,
+    backup: await openBackupSource(stateDir),
+    ...provisioning.deps,
+    comebacks,
     failures,
     claims: claimLimits(clock),
     url: () => advertisedUrl(config, 'https', https),
@@ -154,10 +178,11 @@ export async function startCoordinator(
   ready = true;
 
   const { removeAbandonedUploads } = registry;
-  const keepCertificateFresh = ca.keepFresh;
+  const upkeep = { removeAbandonedUploads, keepCertificateFresh: ca.keepFresh };
   const work = [
-    ...startSweeps({ ...deps, removeAbandonedUploads, keepCertificateFresh }, signal),
+    ...startSweeps({ ...deps, ...upkeep, config, seen: nodes.seen }, signal),
     ...nodes.work,
+    ...provisioning.start(signal),
   ];
 
   const stop = once(async () => {
@@ -200,14 +225,6 @@ export async function startCoordinator(
     },
     adminContextPath,
     stop,
-  };
-}
-
-function once(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | null = null;
-  return () => {
-    running ??= work();
-    return running;
   };
 }
 

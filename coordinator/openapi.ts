@@ -1,7 +1,7 @@
 // The route table as an OpenAPI 3.1 document. Adds nothing that the table does not say, but what holds
 // for every route: who may call, how errors look, which headers there are.
 
-import { CODES } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
 import type { Route } from '#shared/routes/route.ts';
 import { VERSION } from '#shared/version.ts';
 import { type Json, type SchemaCollector, schemaCollector } from './openapi-schemas.ts';
@@ -144,7 +144,9 @@ function success(route: Route, { schemaOf }: SchemaCollector): Json {
       ? 'text/event-stream'
       : route.form === 'text'
         ? 'text/plain'
-        : 'application/json';
+        : route.form === 'bytes'
+          ? 'application/octet-stream'
+          : 'application/json';
   const etag = route.etag ? { headers: { ETag: { $ref: '#/components/headers/ETag' } } } : {};
   return {
     [String(route.status ?? 200)]: {

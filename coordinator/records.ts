@@ -2,10 +2,15 @@
 
 import type { Clock } from '#shared/clock.ts';
 import { credentialRecords } from './access/credentials.ts';
+import { returnRecords } from './backup/records.ts';
+import { catalogRecords } from './catalog/records.ts';
 import { claimRecords } from './claims/records.ts';
+import { drainRecords } from './drain/records.ts';
 import { eventRecords } from './events/records.ts';
+import { comebackRecords } from './nodes/comebacks.ts';
 import { nodeRecords } from './nodes/records.ts';
 import { tokenRecords } from './nodes/tokens.ts';
+import { signalRecords } from './signals/records.ts';
 import type { Store } from './store/store.ts';
 import { taskRecords } from './tasks/records.ts';
 
@@ -17,7 +22,12 @@ export const records = (store: Store, clock: Clock) => ({
   events: eventRecords(store, clock),
   tokens: tokenRecords(store),
   credentials: credentialRecords(store),
+  ...catalogRecords(store),
   ...claimRecords(store),
   ...nodeRecords(store),
   ...taskRecords(store),
+  ...returnRecords(store),
+  ...signalRecords(store),
+  ...drainRecords(store),
+  ...comebackRecords(store),
 });

@@ -9,7 +9,7 @@ import type { Deps } from './deps.ts';
 import { readJson } from './http/body.ts';
 import { routeMatcher } from './http/match.ts';
 import { parseInput, problemOf } from './http/problem.ts';
-import { type Exchange, sendAnswer, sendProblem, sendStream } from './http/respond.ts';
+import { type Exchange, sendAnswer, sendBytes, sendProblem, sendStream } from './http/respond.ts';
 import { randomName } from './ids.ts';
 import type { Answer, Call, Caller, Handler } from './routes/handler.ts';
 
@@ -57,7 +57,9 @@ export function router(options: RouterOptions) {
     const handler = options.handlers[name as keyof Handlers] as unknown as Handler<Route>;
     const result = (await handler(call, deps)) as
       | Answer<Route>
-      | Answer<Route & { form: 'events' }>;
+      | Answer<Route & { form: 'events' }>
+      | Answer<Route & { form: 'bytes' }>;
+    if ('bytes' in result) return await sendBytes(exchange, result.bytes);
     if (!('stream' in result)) return sendAnswer(exchange, route, result);
     await sendStream(exchange, result.stream, (error) =>
       problemOf(error, 'stream', route.path, deps.log),

@@ -16,6 +16,7 @@ import { createNode } from './nodes/node-writes.ts';
 import { enter } from './nodes/records.ts';
 import { sweepRecords } from './nodes/sweep.ts';
 import { records as openRecords } from './records.ts';
+import { SignalsConfig } from './signals/config.ts';
 import { commitAll } from './store/collection.ts';
 import { sqliteStore } from './store/sqlite.ts';
 import { IN_MEMORY } from './store/sqlite-file.ts';
@@ -72,14 +73,17 @@ async function bench() {
   const stop = new AbortController();
   const sweeps = startSweeps(
     {
-      ...{ records, register, clock: time.clock, log: silentLog },
+      ...{ records, register, revocations: { reached: async () => undefined } },
+      ...{ clock: time.clock, log: silentLog },
       removeAbandonedUploads: async () => undefined,
       keepCertificateFresh: async () => undefined,
+      config: { name: 'coordinator', signals: SignalsConfig.parse({}) },
+      seen: async () => new Map(),
     },
     stop.signal,
   );
   return {
-    ...{ time, records, register },
+    ...{ time, records, register, revocations: { reached: async () => undefined } },
     isRevoked: async () => (await register.revocations.get(SERIAL)) !== null,
     async close() {
       stop.abort();

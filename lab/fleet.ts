@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { Instance } from '#shared/schema/records.ts';
 import { Context } from '../cli/context.ts';
+import type { ConfigInput } from '../coordinator/config.ts';
 import { silentLog } from '../coordinator/log.ts';
 import { type Coordinator, startCoordinator } from '../coordinator/main.ts';
 import { type Billet, billetWith } from './command.ts';
@@ -32,6 +33,9 @@ export interface FleetOptions {
   readonly httpPort: number;
   readonly signal: AbortSignal;
   readonly heartbeatSeconds?: number;
+  /** Who makes machines by itself; without it, nobody. */
+  readonly providers?: ConfigInput['providers'];
+  readonly signals?: ConfigInput['signals'];
   /** Of the host's loopback, where guests reach the coordinator; its own port without it. */
   readonly guestPort?: number;
 }
@@ -46,6 +50,8 @@ export function fleetConfig(options: FleetOptions) {
     bootUrl: `http://${HOST_FOR_GUEST}:${httpPort}`,
     names: ['127.0.0.1', HOST_FOR_GUEST],
     heartbeatSeconds: options.heartbeatSeconds ?? 5,
+    ...(options.providers && { providers: options.providers }),
+    ...(options.signals && { signals: options.signals }),
   };
 }
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { CODES } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
 import { COMMANDS } from '../cli/table.ts';
+import { testIo } from '../cli/testing.ts';
 import { withGeneratedParts } from './wire-doc.ts';
 
 const root = dirname(import.meta.dirname);
@@ -34,14 +35,32 @@ test('a test that a page names is there, and docs/security.md names one in every
   assert.ok(sections.length > 10);
 });
 
-test('a command that a page shows exists', () => {
-  const names = new Set(COMMANDS.map(({ name }) => name));
+/** `billet a b --flag` as pages show it: on a line of its own, in backquotes, behind `&&`. */
+const SHOWN = /(?:^|`|\$ |&& |sudo )billet ([a-z][^`#\n]*)/gm;
+
+test('a command that a page shows exists, with the flags that it shows', async () => {
+  const { io } = testIo();
+  let count = 0;
   for (const page of pages)
-    for (const [, name = ''] of textOf(page).matchAll(
-      /(?:^|`|\$ |&& |sudo )billet ([a-z]+(?:-[a-z]+)*)/gm,
-    ))
-      assert.ok(names.has(name), `${page}: billet ${name}`);
+    for (const [, line = ''] of textOf(page).matchAll(SHOWN)) {
+      const [name = '', ...words] = line.trim().split(/\s+/);
+      const row = COMMANDS.find((each) => each.name === name);
+      assert.ok(row, `${page}: billet ${line}`);
+      let command = await row.load(io);
+      for (const word of words) {
+        command = command.commands.find((child) => child.name() === word) ?? command;
+        if (!word.startsWith('--') || word === '--help') continue;
+        const known = [...command.options, ...(command.parent?.options ?? [])];
+        const isKnown = known.some(({ long }) => long === word) || PASSED_ON.has(name);
+        assert.ok(isKnown, `${page}: billet ${line}`);
+      }
+      count += 1;
+    }
+  assert.ok(count > 100, `${count}`);
 });
+
+/** They hand their flags on to a program that reads them itself. */
+const PASSED_ON = new Set(['coordinator', 'agent']);
 
 test('a code that a page names in capitals is in the table', () => {
   const known = new Set<string>(Object.keys(CODES));

@@ -28,6 +28,7 @@ export const PACKAGES = [
   },
   { name: 'cpio', why: 'unpacks boot images to look into them', for: ALL },
   { name: 'debian-archive-keyring', why: 'the keys that Debian signs its packages with', for: ALL },
+  { name: 'docker.io', why: 'the container engine that a drain stops', for: ['test'] },
   { name: 'dosfstools', why: 'makes FAT config drives, to read', for: ['test'] },
   { name: 'e2fsprogs', why: 'mkfs.ext4 for the object store', for: ALL },
   {
@@ -40,6 +41,13 @@ export const PACKAGES = [
   { name: 'ipxe-qemu', why: 'the boot firmware of virtual network cards', for: ALL },
   { name: 'kmod', why: 'depmod and modprobe for the boot image', for: ALL },
   { name: 'libatomic1', why: 'a library that Node 26 needs', for: ALL },
+  { name: 'libvirt-clients', why: 'virsh, by which machines of libvirt are made', for: ['test'] },
+  { name: 'libvirt-daemon', why: 'libvirtd, as a provider of machines', for: ['test'] },
+  {
+    name: 'libvirt-daemon-driver-qemu',
+    why: 'the part of libvirtd that runs QEMU machines',
+    for: ['test'],
+  },
   { name: 'mmdebstrap', why: 'builds the Debian roots of the modules', for: ALL },
   { name: 'mtools', why: 'puts files on FAT config drives', for: ['test'] },
   { name: 'openssl', why: 'checks certificates and revocation lists', for: ['test'] },

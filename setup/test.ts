@@ -24,6 +24,13 @@ const all = [
   ...suitesOf('.vm.ts'),
 ];
 const chosen = selectSuites(all, process.argv.slice(2));
+if (chosen.length === 0) {
+  process.stderr.write(
+    `error: no suite has one of these words in its name: ${process.argv.slice(2).join(' ')}\n`,
+  );
+  process.stderr.write(`hint: there are ${all.map(({ name }) => name).join(' ')}\n`);
+  process.exit(2);
+}
 const results: SuiteResult[] = [];
 
 for (const suite of chosen) {
@@ -36,4 +43,4 @@ for (const suite of chosen) {
 }
 
 process.stdout.write(closingLines(results, all.length));
-process.exitCode = results.length > 0 && results.every(({ code }) => code === 0) ? 0 : 1;
+process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;

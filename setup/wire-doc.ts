@@ -1,7 +1,7 @@
 // The generated parts of docs/wire.md: the tables of routes, errors and markers, made from the same
 // tables that the programs read. Text only; setup/docs.ts writes the file, a test finds it stale.
 
-import { CODES } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
 import { MARKERS } from '#shared/markers.ts';
 import type { Route } from '#shared/routes/route.ts';
 import { routes } from '#shared/routes/table.ts';
@@ -42,7 +42,12 @@ const sortedRoutes = (): readonly Route[] =>
     `${a.path} ${a.method}` < `${b.path} ${b.method}` ? -1 : 1,
   );
 
-const FORMS = { events: 'server-sent events', socket: 'WebSocket', text: 'text' } as const;
+const FORMS = {
+  events: 'server-sent events',
+  socket: 'WebSocket',
+  text: 'text',
+  bytes: 'a file',
+} as const;
 
 function errorTable(): string {
   return markdownTable(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CODES, type Code } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
+import type { Code } from '#shared/errors.ts';
 import { Desired } from '#shared/schema/desired.ts';
 import { EMPTY_RECORD } from './boot-record.ts';
 import {

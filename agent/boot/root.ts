@@ -1,13 +1,13 @@
 // Makes the mounted system image into a root to run from: writable /etc, /root and /var in memory,
 // the settings in them, and the directories that outlive boots. /usr has no writable layer.
 
-import { chmod, lstat, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bytesOfText, lookup, type Tree } from '#shared/artifact/composefs/tree.ts';
 import { BilletError } from '#shared/errors.ts';
 import { syncDirectory } from '#shared/sync-directory.ts';
 import { execOrThrow } from '../drivers/exec.ts';
-import { makeDirectory, writeFileAtomic } from '../drivers/files.ts';
+import { exists, makeDirectory, writeFileAtomic } from '../drivers/files.ts';
 import type { MountFlag } from '../drivers/mounts.ts';
 import { syncFilesystem } from '../drivers/sync.ts';
 import type { SettingsFile } from '../reconcile/settings-files.ts';
@@ -148,14 +148,4 @@ async function writeSettings(
   await mkdir(paths.settings, { recursive: true, mode: 0o755 });
   for (const [name, values] of settings)
     await writeFileAtomic(join(paths.settings, `${name}.json`), `${JSON.stringify(values)}\n`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
 }

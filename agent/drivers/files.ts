@@ -1,7 +1,16 @@
 // Small files that survive a crash whole: the old content or the new, never a part of either.
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+} from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from '#shared/sync-directory.ts';
 
@@ -18,6 +27,17 @@ export async function readFileOrNull(path: string): Promise<Buffer | null> {
     return await readFile(path);
   } catch (error) {
     if (ABSENT.has((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
+}
+
+/** Whether something has this name; a dangling link has. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (ABSENT.has((error as NodeJS.ErrnoException).code ?? '')) return false;
     throw error;
   }
 }

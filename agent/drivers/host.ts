@@ -1,17 +1,19 @@
 // Reads what the kernel says of this machine: facts for enrollment, figures for heartbeats. Reads
 // /proc and /sys below a root; changes nothing.
 
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Disk, Facts } from '#shared/schema/facts.ts';
 import { MacAddress } from '#shared/schema/ids.ts';
 import { bytesOrNull, namesIn, textOrNull } from '../identity/source-file.ts';
+import { exists } from './files.ts';
 
 export interface Vitals {
   readonly uptimeSeconds: number;
   readonly load1?: number;
   readonly memoryTotalBytes?: number;
   readonly memoryAvailableBytes?: number;
+  /** Those that run, where others know of an engine. */
+  readonly containers?: string[];
 }
 
 export interface Host {
@@ -139,14 +141,4 @@ function compact<T extends object>(value: T): Compact<T> {
   return Object.fromEntries(
     Object.entries(value).filter(([, each]) => each !== undefined),
   ) as Compact<T>;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
 }

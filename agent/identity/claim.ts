@@ -3,6 +3,7 @@
 
 import type { RouteClient } from '#shared/client/route-client.ts';
 import type { Clock } from '#shared/clock.ts';
+import { createCsr } from '#shared/csr.ts';
 import { type Digest, sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { openClaim, pollClaim } from '#shared/routes/claim.ts';
@@ -10,7 +11,6 @@ import type { ClaimStatus } from '#shared/schema/claim.ts';
 import type { Facts } from '#shared/schema/facts.ts';
 import { Identity, type SourceIdentity } from '#shared/schema/identity.ts';
 import { type ClaimFile, loadClaim, newClaim, saveClaim } from './claim-file.ts';
-import { createCsr } from './csr.ts';
 import type { NodeKey } from './key.ts';
 
 /** What a person compares: on the console here, and in `billet claim show` there. */

@@ -26,9 +26,10 @@ export function ec2Strategy(options: CloudOptions): IdentityStrategy {
     {
       provider: 'ec2',
       place: 'the user data of the EC2 instance, as JSON',
-      identity: async (client) => identityInUserData(await get(client, USER_DATA), 'EC2 user data'),
+      identity: async (client) =>
+        identityInUserData(await ec2Text(client, USER_DATA), 'EC2 user data'),
       async machine(client): Promise<CloudMachine | null> {
-        const text = await get(client, DOCUMENT);
+        const text = await ec2Text(client, DOCUMENT);
         if (text === null) return null;
         const document = InstanceIdentity.safeParse(metadataJson(text, DOCUMENT));
         if (!document.success) throw metadataFailed(`${DOCUMENT} has no instanceId`, undefined);
@@ -41,7 +42,7 @@ export function ec2Strategy(options: CloudOptions): IdentityStrategy {
 }
 
 /** Null for a 404. A token that is refused is replaced once: it may have run out on the way. */
-async function get(client: MetadataClient, path: string): Promise<string | null> {
+export async function ec2Text(client: MetadataClient, path: string): Promise<string | null> {
   const ask = async () =>
     client.send('GET', path, { 'X-aws-ec2-metadata-token': await sessionToken(client) });
   let reply = await ask();

@@ -3,13 +3,13 @@
 
 import { X509Certificate } from 'node:crypto';
 import type { RouteClient } from '#shared/client/route-client.ts';
+import { createCsr } from '#shared/csr.ts';
 import { BilletError } from '#shared/errors.ts';
 import { enroll, renewCertificate } from '#shared/routes/node.ts';
 import type { Facts } from '#shared/schema/facts.ts';
 import type { Identity } from '#shared/schema/identity.ts';
 import { issuerIn, readBundle } from '#shared/trust-bundle.ts';
 import { type Credentials, saveCredentials } from './credentials.ts';
-import { createCsr } from './csr.ts';
 import type { NodeKey } from './key.ts';
 
 export interface EnrollmentRequest {

@@ -19,12 +19,15 @@ export function gceStrategy(options: CloudOptions): IdentityStrategy {
       provider: 'gce',
       place: 'the metadata key user-data of the Compute Engine instance, as JSON',
       identity: async (client) =>
-        identityInUserData(await get(client, '/attributes/user-data'), 'GCE metadata user-data'),
+        identityInUserData(
+          await gceText(client, '/attributes/user-data'),
+          'GCE metadata user-data',
+        ),
       async machine(client) {
-        const instance = await get(client, '/id');
+        const instance = await gceText(client, '/id');
         if (instance === null) return null;
         // projects/NUMBER/zones/ZONE
-        const zone = (await get(client, '/zone'))?.split('/').at(-1)?.slice(0, 256);
+        const zone = (await gceText(client, '/zone'))?.split('/').at(-1)?.slice(0, 256);
         const named = zone === undefined || zone === '' ? {} : { zone };
         return { provider: 'gce', instance: instance.slice(0, 256), ...named };
       },
@@ -33,7 +36,7 @@ export function gceStrategy(options: CloudOptions): IdentityStrategy {
   );
 }
 
-async function get(client: MetadataClient, path: string): Promise<string | null> {
+export async function gceText(client: MetadataClient, path: string): Promise<string | null> {
   const where = INSTANCE + path;
   const reply = await client.send('GET', where, { 'Metadata-Flavor': FLAVOR });
   if (reply.headers['metadata-flavor'] !== FLAVOR)

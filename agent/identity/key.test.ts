@@ -5,7 +5,7 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createCsr } from './csr.ts';
+import { createCsr } from '#shared/csr.ts';
 import { keyPath, loadKey, loadOrCreateKey, type NodeKey } from './key.ts';
 
 let dir: string;

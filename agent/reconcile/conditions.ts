@@ -6,7 +6,7 @@ import type { Desired } from '#shared/schema/desired.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
 import { nodeSettings, settingsKey } from './plan.ts';
 import type { StateFiles } from './state.ts';
-import type { AttachedService, Observed } from './world.ts';
+import type { AttachedService, Held, Observed } from './world.ts';
 
 interface Chosen {
   readonly chosen: { readonly desired: Desired };
@@ -41,6 +41,7 @@ export function nodeConditions(
   { chosen: { desired }, leave }: Chosen,
   { state, booted, bootedGeneration }: Node,
   services: readonly AttachedService[],
+  held: Held,
 ): Condition[] {
   const { staged } = state.run;
   const unhealthy = services.filter(({ healthy }) => !healthy).map(({ module }) => module.name);
@@ -49,6 +50,13 @@ export function nodeConditions(
     text: `services of module ${name} do not run`,
     hint: `on the node: systemctl status 'billet-${name}-*'`,
   }));
+  if (held !== 'nothing')
+    found.push({
+      code: held === 'all' ? 'DRAINED' : 'CORDONED',
+      text:
+        held === 'all' ? 'a drain keeps all services stopped' : 'a drain lets nothing new start',
+      hint: `billet instance uncordon ${desired.instance} lets it take work again`,
+    });
   if (staged !== null && leave)
     found.push({
       code: 'GOING_BACK',

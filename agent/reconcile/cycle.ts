@@ -15,7 +15,7 @@ import { plan, sameSystem, systemSetOf } from './plan.ts';
 import { raiseFloors } from './state.ts';
 import type { Step } from './steps.ts';
 import { chooseGeneration, judge, rankFallbacks } from './verdict.ts';
-import type { AttachedService, Wanted } from './world.ts';
+import type { AttachedService, Held, Wanted } from './world.ts';
 
 export interface CycleDeps extends ObserveDeps, ApplyDeps {
   readonly journal: Pick<Journal, 'unfinished' | 'begin' | 'done'>;
@@ -24,6 +24,8 @@ export interface CycleDeps extends ObserveDeps, ApplyDeps {
   readonly bootedGeneration: number;
   /** Runs all probes of a module; throws PROBE_FAILED. */
   readonly probe: (label: ModuleLabel, signal: AbortSignal) => Promise<void>;
+  /** What a drain keeps from running now. */
+  readonly held: () => Held;
 }
 
 export interface CycleInput {
@@ -49,6 +51,8 @@ export interface CycleResult {
   /** As they are after the steps. */
   readonly services: readonly AttachedService[];
   readonly conditions: readonly Condition[];
+  /** What a drain held back: the generation then runs only in part, and is not judged. */
+  readonly held: Held;
 }
 
 interface Choice {
@@ -72,7 +76,7 @@ export async function planNow(
 ): Promise<readonly Step[]> {
   const choice = choose(input.document, deps);
   const observed = await observe(choice.chosen.desired, deps, signal);
-  return plan(wantedOf(choice, input.sweep, deps), observed);
+  return plan(wantedOf(choice, { sweep: input.sweep, held: deps.held() }, deps), observed);
 }
 
 /**
@@ -91,15 +95,18 @@ export async function runCycle(
   const { chosen, others } = choice;
   const { desired, generation } = chosen;
   const booted = deps.booted === null || sameSystem(systemSetOf(desired), deps.booted);
+  const held = deps.held();
   const before = await observe(desired, deps, signal);
-  const steps = plan(wantedOf(choice, input.sweep, deps), before);
+  const steps = plan(wantedOf(choice, { sweep: input.sweep, held }, deps), before);
   const failed = await apply(steps, deps, signal);
   const probeError =
-    failed === null && input.probed !== generation ? await probeAll(desired, deps, signal) : null;
+    failed === null && held === 'nothing' && input.probed !== generation
+      ? await probeAll(desired, deps, signal)
+      : null;
   const failure = failed?.error ?? probeError;
   const services = steps.length === 0 ? before.services : await deps.services.observe(signal);
   const good = state.record.good?.generation === generation;
-  const verdict = judge({
+  const judged = judge({
     generation,
     booted,
     probes: failure === null ? 'passed' : condemns(failed) ? 'failed' : 'pending',
@@ -108,10 +115,11 @@ export async function runCycle(
     good,
     fallback: others.length > 0,
   });
+  const verdict = held === 'nothing' ? judged : null;
   if (!good && verdict !== null)
     unwritten.push(await unlessDisk(remember(verdict, chosen, deps, signal)));
   const conditions = [
-    ...nodeConditions(choice, deps, services),
+    ...nodeConditions(choice, deps, services, held),
     ...unwritten.flatMap((each) => (each === null ? [] : conditionOf(each))),
   ];
   return {
@@ -121,8 +129,7 @@ export async function runCycle(
     failed: failed?.step ?? null,
     failure,
     verdict,
-    services,
-    conditions,
+    ...{ services, conditions, held },
   };
 }
 
@@ -171,7 +178,7 @@ function candidate(envelope: Envelope, instance: InstanceId): Candidate {
 
 function wantedOf(
   { chosen, others, leave }: Choice,
-  sweep: boolean,
+  { sweep, held }: Pick<Wanted, 'sweep' | 'held'>,
   { state, instance }: CycleDeps,
 ): Wanted {
   const { good } = state.record;
@@ -180,8 +187,7 @@ function wantedOf(
     desired: chosen.desired,
     keep: [...own, ...(others[0]?.desired.modules ?? [])],
     settled: good?.generation === chosen.generation,
-    leave,
-    sweep,
+    ...{ leave, sweep, held },
   };
 }
 

@@ -10,13 +10,14 @@ import type {
   Phase,
   Verdict,
 } from '#shared/schema/heartbeat.ts';
-import type { ModuleRef } from '#shared/schema/module.ts';
+import type { ModuleName, ModuleRef } from '#shared/schema/module.ts';
 import type { DesiredDocument } from '../link/desired.ts';
 import { wakeable } from '../wakeable.ts';
 import { asBilletError, conditionOf } from './conditions.ts';
 import { type CycleDeps, type CycleResult, planNow, runCycle } from './cycle.ts';
+import { orders } from './orders.ts';
 import type { Step } from './steps.ts';
-import type { AttachedService } from './world.ts';
+import type { AttachedService, Held } from './world.ts';
 
 export interface LoopDeps extends CycleDeps {
   readonly clock: Clock;
@@ -38,6 +39,8 @@ export interface LoopStatus {
   readonly verdicts: readonly Verdict[];
   readonly conditions: readonly Condition[];
   readonly staged: number | null;
+  /** What the last cycle was kept from running. */
+  readonly held: Held;
 }
 
 export interface ReconcileLoop {
@@ -48,6 +51,11 @@ export interface ReconcileLoop {
   plan(signal: AbortSignal): Promise<readonly Step[]>;
   /** One cycle. Throws the signal's reason only. */
   once(signal: AbortSignal): Promise<void>;
+  /**
+   * One whole pass from now on, and the status after it. What is named is taken down first and brought
+   * up from nothing, where it is wanted: noted before, so that a crash in between loses nothing.
+   */
+  order(restart: readonly ModuleName[], signal: AbortSignal): Promise<LoopStatus>;
   /** Runs until `signal` aborts, and then rejects with its reason. */
   run(signal: AbortSignal): Promise<never>;
 }
@@ -57,6 +65,7 @@ const INTERVAL_MS = 30_000;
 export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
   const { clock } = deps;
   const wait = wakeable(clock);
+  const given = orders();
   let probed: number | null = null;
   let swept = false;
   let services: readonly AttachedService[] = [];
@@ -68,22 +77,26 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
     verdicts: [],
     conditions: [],
     staged: deps.state.run.staged?.generation ?? null,
+    held: 'nothing',
   };
 
   async function once(signal: AbortSignal): Promise<void> {
     const document = deps.document();
     if (document === null) return;
+    const order = given.take();
     try {
+      for (const name of order.restart) await deps.journal.begin(name);
       const result = await runCycle(
         { document, confirmed: deps.confirmed(), probed, sweep: !swept },
         deps,
         signal,
       );
-      if (result.failure === null) probed = result.desired.generation;
+      if (result.held !== 'nothing') probed = null;
+      else if (result.failure === null) probed = result.desired.generation;
       else if (probed === result.desired.generation) probed = null;
       swept = isSwept(result, swept);
       services = result.services;
-      publish(after(result), result.desired.modules);
+      publish(after(result), result.held === 'nothing' ? result.desired.modules : []);
       // What changed may have made more to do (another generation to go back to, garbage): look
       // again now, not in 30 s. A pass without steps ends it, and so does a failure.
       const rejected = result.verdict?.verdict === 'rejected';
@@ -91,22 +104,31 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
     } catch (error) {
       signal.throwIfAborted();
       publish(afterError(asBilletError(error)), []);
+    } finally {
+      order.ended();
     }
   }
 
   function after(result: CycleResult): Partial<LoopStatus> {
-    const { desired, booted, steps, failure, verdict, conditions } = result;
+    const { desired, booted, steps, failure, verdict, conditions, held } = result;
     const outcome =
       failure !== null ? 'failed' : steps.length > 0 ? ('changed' as const) : 'converged';
     return {
       // One that waits for a boot does not run yet, whatever else of it is in place.
-      ...(failure === null && booted ? { generation: desired.generation } : {}),
-      phase:
-        failure === null ? 'ready' : status.phase === 'bootstrapping' ? status.phase : 'degraded',
+      ...(failure === null && booted && held === 'nothing'
+        ? { generation: desired.generation }
+        : {}),
+      phase: phaseAfter(result),
       lastReconcile: { ...reconciled(outcome, steps.length), ...failureOf(failure) },
-      verdicts: verdictsOf(verdict),
+      ...{ verdicts: verdictsOf(verdict), held },
       conditions: [...conditions, ...(failure === null ? [] : [conditionOf(failure)])],
     };
+  }
+
+  /** What is held back was not seen to run: it is no better than it was. */
+  function phaseAfter({ failure, held }: CycleResult): Phase {
+    if (failure === null) return held === 'nothing' ? 'ready' : status.phase;
+    return status.phase === 'bootstrapping' ? status.phase : 'degraded';
   }
 
   function afterError(failure: BilletError): Partial<LoopStatus> {
@@ -137,7 +159,10 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
     const missing = wanted.filter(({ kind, name }) => kind === 'service' && !names.has(name));
     const modules = [
       ...deps.merged,
-      ...services.map(({ module, healthy }) => stateOf(module, healthy ? 'attached' : 'failed')),
+      ...services.map(({ module, healthy, persistent }) => ({
+        ...stateOf(module, healthy ? 'attached' : 'failed'),
+        ...(persistent.length === 0 ? {} : { persistent: [...persistent] }),
+      })),
       ...missing.map((module) => stateOf(module, 'failed')),
     ];
     const staged = deps.state.run.staged?.generation ?? null;
@@ -156,6 +181,12 @@ export function reconcileLoop(deps: LoopDeps): ReconcileLoop {
       return document === null ? [] : await planNow({ document, sweep: !swept }, deps, signal);
     },
     once,
+    async order(restart, signal) {
+      const ended = given.give(restart, signal);
+      wait.wake();
+      await ended;
+      return status;
+    },
     async run(signal) {
       for (;;) {
         await once(signal);

@@ -8,14 +8,16 @@ import type { Observed, Wanted } from './world.ts';
 
 const [web, web2] = [testModule('web'), testModule('web', { files: 'web 2', sequence: 2 })];
 const old = testModule('old');
+const RUNS = { settings: '{}', healthy: true, requires: [], persistent: [] };
 
 const wanted: Wanted = {
-  ...{ desired: desiredOf(2, [web2]), keep: [], settled: false, sweep: false, leave: false },
+  ...{ desired: desiredOf(2, [web2]), keep: [], settled: false },
+  ...{ sweep: false, leave: false, held: 'nothing' },
 };
 const observed: Observed = {
   ...{ held: [], stored: [web.ref.manifest, old.ref.manifest], unfinished: [], full: true },
   ...{ booted: null, staged: null, settings: '{}' },
-  services: [{ module: web.ref, settings: '{}', healthy: true }],
+  services: [{ module: web.ref, ...RUNS }],
 };
 
 test('a store without room is cleared before the pull, of what nothing worth keeping names', () => {
@@ -44,6 +46,6 @@ test('modules are checked against each other before anything stops, and not when
   // The system is not Billet's: its modules are not here, and count as present.
   assert.deepEqual(check.present, ['web', 'base']);
   assert.deepEqual(check.modules, [web2.ref]);
-  const services = [{ module: web2.ref, settings: '{}', healthy: true }];
+  const services = [{ module: web2.ref, ...RUNS }];
   assert.deepEqual(plan({ ...wanted, desired }, { ...held, services }), []);
 });

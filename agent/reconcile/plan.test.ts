@@ -5,7 +5,7 @@ import { sha256 } from '#shared/digest.ts';
 import { ModuleName } from '#shared/schema/module.ts';
 import { plan, settingsKey } from './plan.ts';
 import type { Step } from './steps.ts';
-import { desiredOf, testModule } from './testing.ts';
+import { desiredOf, type TestModule, testModule } from './testing.ts';
 import type { AttachedService, Observed, Wanted } from './world.ts';
 
 const EMPTY: Observed = {
@@ -18,18 +18,17 @@ const EMPTY: Observed = {
   staged: null,
   settings: '{}',
 };
+const QUIET = { sweep: false, leave: false, held: 'nothing' } as const;
 const wanted = (desired: Wanted['desired'], settled = false): Wanted => ({
   desired,
   keep: [],
   settled,
-  sweep: false,
-  leave: false,
+  ...QUIET,
 });
 const kinds = (steps: readonly Step[]) => steps.map(({ kind }) => kind);
-const attached = (module: ReturnType<typeof testModule>, healthy = true): AttachedService => ({
+const attached = (module: Pick<TestModule, 'ref'>, healthy = true): AttachedService => ({
   module: module.ref,
-  settings: '{}',
-  healthy,
+  ...{ settings: '{}', healthy, requires: [], persistent: [] },
 });
 
 const web = testModule('web');
@@ -108,7 +107,7 @@ test('garbage goes only once the generation is good, and never what runs or may 
   assert.ok(step?.kind === 'collect-garbage');
   assert.deepEqual(step.modules, [web.ref.manifest, base.ref.manifest].sort());
   assert.ok(step.images.includes(sha256('s')));
-  const kept = { desired, keep: [web2.ref], settled: true, sweep: false, leave: false };
+  const kept = { desired, keep: [web2.ref], settled: true, ...QUIET } as const;
   assert.deepEqual(plan(kept, { ...observed, held: observed.stored }), []);
   // What a pull that was cut off has left shows in no list.
   assert.deepEqual(kinds(plan({ ...kept, sweep: true }, { ...observed, held: observed.stored })), [
@@ -233,7 +232,7 @@ function take(node: Observed, step: Step): Observed {
     case 'attach-service':
     case 'reattach-service': {
       const { module, settings: values } = step;
-      const service = { module, settings: settingsKey(values), healthy: true };
+      const service = { ...attached({ ref: module }), settings: settingsKey(values) };
       return { ...node, services: [...without(module.name), service] };
     }
     case 'collect-garbage': {

@@ -5,24 +5,30 @@ import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import type { Settings } from '#shared/schema/settings.ts';
 import type { ModuleSettings, Step } from './steps.ts';
+import { stopOrder } from './stop-order.ts';
 import type { AttachedService, Observed, SystemSet, Wanted } from './world.ts';
 
 /** Steps that turn `observed` into `wanted`, in run order. Empty means converged. */
 export function plan(wanted: Wanted, observed: Observed): Step[] {
-  const { desired } = wanted;
+  // Also where nothing can be pulled: a drain waits for no download.
+  if (wanted.held === 'all') return detachSteps(observed, observed.services);
+  const { desired, held } = wanted;
   const services = desired.modules.filter(({ kind }) => kind === 'service');
   const unfinished = new Set<string>(observed.unfinished);
   const known = observed.services.filter(({ module }) => !unfinished.has(module.name));
   const attached = new Map(known.map((each) => [each.module.name, each]));
+  const images = new Map(services.map(({ name, image }) => [name, image]));
+  const isKept = ({ name, image }: ModuleRef) => images.get(name) === image;
   const sameImage = (module: ModuleRef) => attached.get(module.name)?.module.image === module.image;
   const settingsOf = (module: ModuleRef): ModuleSettings =>
     desired.settings.modules?.[module.name] ?? {};
 
   const wantedNames = new Set(services.map(({ name }) => name));
   const unwanted = known.filter(({ module }) => !wantedNames.has(module.name));
-  const replaced = services
-    .filter((module) => attached.has(module.name) && !sameImage(module))
-    .map(({ name }) => name);
+  const isHeld = held === 'new';
+  const replaced = known.filter(
+    ({ module }) => !isHeld && wantedNames.has(module.name) && !isKept(module),
+  );
   const fresh = services.filter((module) => !sameImage(module));
   const changed = services.filter(
     (module) =>
@@ -31,13 +37,11 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
 
   const changes: Step[] = [
     // What is unfinished starts over from nothing, wanted or not.
-    ...[...observed.unfinished, ...unwanted.map(({ module }) => module.name), ...replaced].map(
-      (name): Step => ({ kind: 'detach-service', name }),
-    ),
-    ...fresh.map(
+    ...detachSteps(observed, [...unwanted, ...replaced]),
+    ...(isHeld ? [] : fresh).map(
       (module): Step => ({ kind: 'attach-service', module, settings: settingsOf(module) }),
     ),
-    ...changed.map(
+    ...(isHeld ? [] : changed).map(
       (module): Step => ({ kind: 'reattach-service', module, settings: settingsOf(module) }),
     ),
   ];
@@ -55,6 +59,15 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
   if (wanted.leave && observed.staged?.generation === desired.generation)
     return [{ kind: 'restart-machine', generation: desired.generation }];
   return wanted.settled ? garbageSteps(wanted, observed) : [];
+}
+
+/** Of these services, and of all that is unfinished. */
+function detachSteps(observed: Observed, services: readonly AttachedService[]): Step[] {
+  const known = services.map(({ module, requires }) => ({ name: module.name, requires }));
+  const names = new Set(known.map(({ name }) => name));
+  const unfinished = observed.unfinished.filter((name) => !names.has(name));
+  const order = stopOrder(known);
+  return [...unfinished, ...order].map((name): Step => ({ kind: 'detach-service', name }));
 }
 
 /** A text that is equal for equal settings, whatever the order of their keys. */

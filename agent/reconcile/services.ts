@@ -1,14 +1,14 @@
 // Attaches and detaches service modules: mount, unit files, start, probes. What is attached is
 // recorded below the run directory, which goes with the boot as mounts and units do.
 
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hexOf } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
-import { type ModuleLabel, type ModuleName, ModuleRef } from '#shared/schema/module.ts';
+import { type ModuleLabel, ModuleName, ModuleRef } from '#shared/schema/module.ts';
 import { readChecked, writeChecked } from '../checked-file.ts';
-import { readFileOrNull, removeDrafts, writeFileAtomic } from '../drivers/files.ts';
+import { exists, readFileOrNull, removeDrafts, writeFileAtomic } from '../drivers/files.ts';
 import type { Units } from '../drivers/units.ts';
 import { assertSettings } from './module-settings.ts';
 import { settingsKey } from './plan.ts';
@@ -45,6 +45,9 @@ const RecordFile = z.object({
   module: ModuleRef,
   settings: z.string(),
   units: z.array(z.string()),
+  /** Of the label; none in a record of an older agent. */
+  requires: z.array(ModuleName).default([]),
+  persistent: z.array(z.string()).default([]),
 });
 type RecordFile = z.infer<typeof RecordFile>;
 
@@ -90,7 +93,9 @@ export function services(deps: ServicesDeps): Services {
       );
       await deps.units.install(files, signal);
       // Recorded before the start: from here on a crash leaves something to observe.
-      const record: RecordFile = { module, settings: settingsKey(settings), units };
+      const { requires, persistent } = label;
+      const key = settingsKey(settings);
+      const record: RecordFile = { module, settings: key, units, requires, persistent };
       await writeChecked(join(dirOf(label.name), RECORD), record);
       await deps.units.start(units, signal);
       await deps.probe(label, signal);
@@ -115,9 +120,8 @@ export function services(deps: ServicesDeps): Services {
       );
       const runs = (unit: string) => ['active', 'activating'].includes(states.get(unit) ?? '');
       return await Promise.all(
-        found.map(async ({ module, settings, units }) => ({
-          module,
-          settings,
+        found.map(async ({ module, settings, units, requires, persistent }) => ({
+          ...{ module, settings, requires, persistent },
           healthy: units.every(runs) && (await deps.mounts.isMounted(rootOf(module))),
         })),
       );
@@ -189,16 +193,6 @@ async function entries(dir: string): Promise<string[]> {
     return (await readdir(dir)).sort();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
     throw error;
   }
 }

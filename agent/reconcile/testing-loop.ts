@@ -19,7 +19,7 @@ import {
   type TestNode,
   testNode,
 } from './testing.ts';
-import type { Observed } from './world.ts';
+import type { Held, Observed } from './world.ts';
 
 export const testClock: Clock = {
   now: () => Date.UTC(2026, 10, 21),
@@ -38,6 +38,8 @@ export interface TestAgent {
   rejected: number[];
   /** The coordinator's last good generation. */
   good: Desired | null;
+  /** What a drain keeps from running. */
+  held: Held;
   /** Names of modules whose probes fail. */
   readonly failing: Set<string>;
   /** Kinds of the steps that were done. */
@@ -79,6 +81,7 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
     confirmed: null,
     rejected: [],
     good: null,
+    held: 'nothing',
     failing,
     done,
     close: () => journal.close(),
@@ -103,6 +106,7 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
       },
     }),
     confirmed: () => agent.confirmed,
+    held: () => agent.held,
     onStatus: options.onStatus ?? (() => undefined),
     onDone: ({ kind }) => done.push(kind),
   });

@@ -18,7 +18,13 @@ export interface AttachedService {
   readonly settings: string;
   /** Its root is mounted, and no unit of it is failed or inactive. */
   readonly healthy: boolean;
+  /** Modules that it cannot do without, and where it keeps data: of its signed label. */
+  readonly requires: readonly ModuleName[];
+  readonly persistent: readonly string[];
 }
+
+/** What a drain keeps from running: new: nothing is attached or changed; all: nothing stays. */
+export type Held = 'nothing' | 'new' | 'all';
 
 export interface Observed {
   /** Manifests of wanted modules that are in the store whole and verified. */
@@ -49,4 +55,5 @@ export interface Wanted {
   readonly sweep: boolean;
   /** The system that runs was rejected: it is left once the one to go back to is staged. */
   readonly leave: boolean;
+  readonly held: Held;
 }

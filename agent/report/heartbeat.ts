@@ -14,6 +14,8 @@ export interface HeartbeatParts {
   readonly systemImage: Digest | null;
   /** Of the boot, the link and the agent itself. */
   readonly conditions: readonly Condition[];
+  /** When the machine is taken away, in Unix milliseconds; null while nobody said so. */
+  readonly preemption: number | null;
   /** The agent is going down, and the machine perhaps with it. */
   readonly stopping: boolean;
 }
@@ -34,6 +36,9 @@ export function buildHeartbeat(parts: HeartbeatParts): Heartbeat {
     ...(status.lastReconcile === undefined ? {} : { lastReconcile: status.lastReconcile }),
     ...(status.verdicts.length === 0 ? {} : { verdicts: [...status.verdicts] }),
     conditions: distinct([...parts.conditions, ...status.conditions]).slice(0, CONDITIONS_MAX),
+    ...(parts.preemption === null
+      ? {}
+      : { preemption: { endsAt: new Date(parts.preemption).toISOString() } }),
     ...vitals,
   };
 }

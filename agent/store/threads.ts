@@ -2,7 +2,8 @@
 // processor busy, so that they run beside download and decompression instead of between them.
 
 import { Worker } from 'node:worker_threads';
-import { BilletError, CODES, type Code } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
+import { BilletError, type Code } from '#shared/errors.ts';
 import type { Answer, Fault, ObjectThreadData, Replies, Request } from './messages.ts';
 
 export interface ObjectThreads {

@@ -2,15 +2,18 @@
 // are refused, as what they ask for would not be done.
 
 import { BilletError } from '#shared/errors.ts';
-import { type LeasedTask, TaskSpec } from '#shared/schema/task.ts';
+import { type LeasedTask, NodeTaskSpec } from '#shared/schema/task.ts';
 
-type Kind = TaskSpec['kind'];
+type Kind = NodeTaskSpec['kind'];
 
 /** Throws BODY_INVALID, naming the field. */
-export function specOf<K extends Kind>(task: LeasedTask, kind: K): Extract<TaskSpec, { kind: K }> {
-  const parsed = TaskSpec.safeParse(task.spec);
+export function specOf<K extends Kind>(
+  task: LeasedTask,
+  kind: K,
+): Extract<NodeTaskSpec, { kind: K }> {
+  const parsed = NodeTaskSpec.safeParse(task.spec);
   if (parsed.success && parsed.data.kind === kind)
-    return parsed.data as Extract<TaskSpec, { kind: K }>;
+    return parsed.data as Extract<NodeTaskSpec, { kind: K }>;
   const issue = parsed.error?.issues[0];
   throw new BilletError(
     'BODY_INVALID',

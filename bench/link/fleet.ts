@@ -6,16 +6,16 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#shared/clock.ts';
+import { createCsr } from '#shared/csr.ts';
 import { type InstanceId, NodeName } from '#shared/schema/ids.ts';
 import { NodeSpec } from '#shared/schema/records.ts';
 import type { TrustDomain } from '#shared/spiffe.ts';
-import { createCsr } from '../../agent/identity/csr.ts';
 import type { NodeKey } from '../../agent/identity/key.ts';
 import { openAuthorities } from '../../coordinator/ca/authorities.ts';
 import { issueNodeCertificate } from '../../coordinator/ca/issuer.ts';
 import { certificateRegister } from '../../coordinator/ca/register.ts';
 import { createInstance } from '../../coordinator/nodes/instance-writes.ts';
-import { afterEnrollment } from '../../coordinator/nodes/lifecycle.ts';
+import { after } from '../../coordinator/nodes/lifecycle.ts';
 import { createNode } from '../../coordinator/nodes/node-writes.ts';
 import { enter } from '../../coordinator/nodes/records.ts';
 import { createToken } from '../../coordinator/nodes/token-writes.ts';
@@ -74,7 +74,7 @@ export async function makeFleet(
       const { serial, notAfter } = issued;
       const found = await records.instances.get(instance);
       if (!found) throw new Error(`${instance} is not there`);
-      const state = enter(found.record, afterEnrollment(found.record.state), now);
+      const state = enter(found.record, after(found.record.state, 'contact'), now);
       const boot = { ordered: false, token: null };
       const next = { ...state, boot, certificate: { serial, notAfter } };
       const changes = [

@@ -4,12 +4,14 @@
 import { Command } from 'commander';
 import type { CommandIo } from '../command-io.ts';
 import { withExamples } from '../remote.ts';
+import { backupCommand } from './backup.ts';
+import { restoreCommand } from './restore.ts';
 
 interface CoordinatorMain {
   runCoordinator(args: readonly string[]): Promise<void>;
 }
 
-export function coordinatorCommand(_io: CommandIo): Command {
+export function coordinatorCommand(io: CommandIo): Command {
   const command = new Command('coordinator')
     .description('Run the coordinator: API, registry and boot files for the fleet.')
     .argument('[flags...]', 'see below')
@@ -41,5 +43,7 @@ Flags (over the file, over the defaults):
     'billet coordinator',
     'billet coordinator --listen 0.0.0.0:8443 --name coordinator.example.net',
     'billet coordinator --state-dir /srv/try --boot-listen none',
-  );
+  )
+    .addCommand(backupCommand(io))
+    .addCommand(restoreCommand(io));
 }

@@ -1,10 +1,10 @@
-// `billet instance create|list|show|boot|terminate`.
+// `billet instance create|provision|list|show|boot|drain|uncordon|terminate`.
 
 import { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
 import { NodeName } from '#shared/schema/ids.ts';
 import { type Instance, InstanceState } from '#shared/schema/records.ts';
-import { type Coordinator, listAll } from '../client.ts';
+import { listAll } from '../client.ts';
 import type { CommandIo } from '../command-io.ts';
 import { emit, table } from '../output.ts';
 import {
@@ -16,33 +16,30 @@ import {
   withRemoteOptions,
 } from '../remote.ts';
 import { instanceColumns, instanceLines } from '../views/instance.ts';
+import { addDrain, addUncordon } from './instance/drain.ts';
+import { addPreempt } from './instance/preempt.ts';
+import { addProvision } from './instance/provision.ts';
+import { addTerminate } from './instance/terminate.ts';
+import { addWhy } from './instance/why.ts';
+import { instanceAcceptCommand } from './instance-accept.ts';
+import { instanceQuietCommand } from './instance-quiet.ts';
 
 export function instanceCommand(io: CommandIo): Command {
   const command = new Command('instance').description(
     'Instances: one life of a node on a machine, from its first boot to its end.',
   );
   addCreate(command, io);
+  addProvision(command, io);
   addList(command, io);
   addShow(command, io);
-  addVerb(command, io, {
-    name: 'boot',
-    description: 'Let the next network boot of an instance have a token to enroll with.',
-    route: routes.orderBoot,
-    done: ({ id, node }) => [
-      `the next network boot of ${id} (${node}) gets a token`,
-      'Switch the machine on now.',
-      `Next: billet events --follow --subject instance/${id}`,
-    ],
-  });
-  addVerb(command, io, {
-    name: 'terminate',
-    description: 'End an instance: its certificates are revoked, its tokens and tasks closed.',
-    route: routes.terminateInstance,
-    done: ({ id, node, state }) => [
-      `instance ${id} of ${node} is ${state}`,
-      `Next: billet instance create ${node}`,
-    ],
-  });
+  addWhy(command, io);
+  addBoot(command, io);
+  addDrain(command, io);
+  addUncordon(command, io);
+  addTerminate(command, io);
+  addPreempt(command, io);
+  command.addCommand(instanceAcceptCommand(io));
+  command.addCommand(instanceQuietCommand(io));
   return command;
 }
 
@@ -97,36 +94,35 @@ function addShow(parent: Command, io: CommandIo): void {
   withRemoteOptions(show).action((text: string, options: RemoteOptions) =>
     withCoordinator(io, options, async (coordinator) => {
       const params = { id: await resolveInstance(coordinator, text) };
-      const instance = await coordinator.call(routes.getInstance, { params });
+      const [instance, { items: signals }, quiet] = await Promise.all([
+        coordinator.call(routes.getInstance, { params }),
+        coordinator.call(routes.listSignals, { query: { instance: params.id } }),
+        coordinator.call(routes.getQuiet, { params }),
+      ]);
       emit(io, options.json === true, instance, () =>
-        instanceLines(instance, io.clock.now(), io.columns),
+        instanceLines({ instance, signals, quiet }, io.clock.now(), io.columns),
       );
     }),
   );
   withExamples(show, 'billet instance show web-1', 'billet instance show web-1 --json');
 }
 
-interface Verb {
-  readonly name: 'boot' | 'terminate';
-  readonly description: string;
-  readonly route: typeof routes.orderBoot | typeof routes.terminateInstance;
-  done(instance: Instance): readonly string[];
-}
-
-function addVerb(parent: Command, io: CommandIo, verb: Verb): void {
-  const command = parent
-    .command(verb.name)
-    .description(verb.description)
+function addBoot(parent: Command, io: CommandIo): void {
+  const boot = parent
+    .command('boot')
+    .description('Let the next network boot of an instance have a token to enroll with.')
     .argument('<instance>', 'instance id, or the name of its node');
-  const run = async (coordinator: Coordinator, text: string) =>
-    await coordinator.call(verb.route, {
-      params: { id: await resolveInstance(coordinator, text) },
-    });
-  withRemoteOptions(command).action((text: string, options: RemoteOptions) =>
+  withRemoteOptions(boot).action((text: string, options: RemoteOptions) =>
     withCoordinator(io, options, async (coordinator) => {
-      const instance = await run(coordinator, text);
-      emit(io, options.json === true, instance, () => verb.done(instance));
+      const params = { id: await resolveInstance(coordinator, text) };
+      const instance = await coordinator.call(routes.orderBoot, { params });
+      const { id, node } = instance;
+      emit(io, options.json === true, instance, () => [
+        `the next network boot of ${id} (${node}) gets a token`,
+        'Switch the machine on now.',
+        `Next: billet events --follow --subject instance/${id}`,
+      ]);
     }),
   );
-  withExamples(command, `billet instance ${verb.name} web-1`);
+  withExamples(boot, 'billet instance boot web-1');
 }

@@ -1,17 +1,14 @@
-// `billet node create|list|show|set|delete`.
+// `billet node create|list|show|set|history|delete`.
 
 import { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
 import { NodeName } from '#shared/schema/ids.ts';
 import { type Node, NodeSpec } from '#shared/schema/records.ts';
-import { readBootImage } from '../artifact/boot-artifact.ts';
-import { parseLocalReference } from '../artifact/local-reference.ts';
-import { readModuleRef } from '../artifact/module-ref.ts';
-import { type Coordinator, listAll } from '../client.ts';
+import { documentText } from '../apply/render.ts';
+import { listAll } from '../client.ts';
 import type { CommandIo } from '../command-io.ts';
-import { type Resolve, type SpecOptions, specOf, withSpecOptions } from '../node-spec.ts';
+import { type SpecOptions, specOf, withSpecOptions } from '../node-spec.ts';
 import { emit, table } from '../output.ts';
-import { openRepository } from '../registry.ts';
 import {
   parseArgument,
   type RemoteOptions,
@@ -19,7 +16,9 @@ import {
   withExamples,
   withRemoteOptions,
 } from '../remote.ts';
+import { resolver } from '../resolver.ts';
 import { nodeColumns, nodeLines } from '../views/node.ts';
+import { addHistory } from './node-history.ts';
 
 type Options = RemoteOptions & SpecOptions;
 
@@ -31,6 +30,7 @@ export function nodeCommand(io: CommandIo): Command {
   addList(command, io);
   addShow(command, io);
   addSet(command, io);
+  addHistory(command, io);
   addDelete(command, io);
   return command;
 }
@@ -49,7 +49,7 @@ function addCreate(parent: Command, io: CommandIo): void {
       const node = await coordinator.call(routes.createNode, { body: { name, spec } });
       emit(io, options.json === true, node, () => [
         `node ${node.name} is at generation ${node.generation}`,
-        ...(node.instance === null ? [`Next: billet instance create ${node.name}`] : []),
+        ...(node.instance === null ? [`Next: billet instance ${verbFor(node)} ${node.name}`] : []),
       ]);
     });
   });
@@ -57,9 +57,14 @@ function addCreate(parent: Command, io: CommandIo): void {
     create,
     'billet node create web-1 --module base:stable --module web:stable \\',
     '    --boot-image boot:stable --mac 52:54:00:12:34:56',
-    'billet node create web-2 -f web-2.json --label rack=b7',
+    'billet node create web-2 --pool web --metadata owner=web-team',
+    'billet node create web-3 -f web-3.json --label rack=b7',
   );
 }
+
+/** Somebody makes its machine where a place or a size is said; else a person has it. */
+const verbFor = ({ derived: { region, instanceType } }: Node) =>
+  region === null && instanceType === null ? 'create' : 'provision';
 
 function addList(parent: Command, io: CommandIo): void {
   const list = parent.command('list').description('List nodes.');
@@ -80,15 +85,17 @@ function addShow(parent: Command, io: CommandIo): void {
   const show = parent
     .command('show')
     .description('Show one node: what it should be. What it is: `billet instance show NAME`.')
-    .argument('<name>', 'name of the node');
-  withRemoteOptions(show).action((text: string, options: RemoteOptions) => {
+    .argument('<name>', 'name of the node')
+    .option('--yaml', 'print only its document, as `billet apply` takes it');
+  withRemoteOptions(show).action((text: string, options: RemoteOptions & { yaml?: boolean }) => {
     const params = { name: parseArgument(NodeName, text, 'node') };
     return withCoordinator(io, options, async (coordinator) => {
       const node = await coordinator.call(routes.getNode, { params });
-      emit(io, options.json === true, node, () => nodeLines(node, io.columns));
+      if (options.yaml === true) io.stdout.write(documentText('node', node.name, node.spec));
+      else emit(io, options.json === true, node, () => nodeLines(node, io.columns));
     });
   });
-  withExamples(show, 'billet node show web-1');
+  withExamples(show, 'billet node show web-1', 'billet node show web-1 --yaml > web-1.yaml');
 }
 
 function addSet(parent: Command, io: CommandIo): void {
@@ -135,14 +142,3 @@ function addDelete(parent: Command, io: CommandIo): void {
   });
   withExamples(remove, 'billet instance terminate web-1 && billet node delete web-1');
 }
-
-const resolver = (io: CommandIo, coordinator: Coordinator): Resolve => ({
-  module(text) {
-    const { repository, reference } = parseLocalReference(text, '--module');
-    return readModuleRef(openRepository(io, coordinator, repository), repository, reference);
-  },
-  bootImage(text) {
-    const { repository, reference } = parseLocalReference(text, '--boot-image');
-    return readBootImage(openRepository(io, coordinator, repository), repository, reference);
-  },
-});

@@ -6,6 +6,14 @@ import type { CommandIo } from '../command-io.ts';
 import { emit, listing } from '../output.ts';
 import { type RemoteOptions, withCoordinator, withExamples, withRemoteOptions } from '../remote.ts';
 
+const aheadPair = (count: number): [string, string][] =>
+  count === 0
+    ? []
+    : [['ahead', `${count} newer than the restored backup: billet instance accept --all, or ID`]];
+
+const signalsPair = (count: number): [string, string][] =>
+  count === 0 ? [] : [['signals', `${count} open: billet signal list`]];
+
 export function statusCommand(io: CommandIo): Command {
   const command = new Command('status').description(
     'Show what the coordinator has: nodes, instances by state, connections and open tasks.',
@@ -22,6 +30,8 @@ export function statusCommand(io: CommandIo): Command {
             ['instances', states.join(', ') || 'none'],
             ['connected', String(status.connected)],
             ['open tasks', String(status.openTasks)],
+            ...signalsPair(status.openSignals),
+            ...aheadPair(status.ahead),
             ['revision', `${status.revision} of history ${status.history}`],
             ['ca', status.ca],
           ],

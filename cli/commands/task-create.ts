@@ -1,4 +1,4 @@
-// `billet task create reboot|collect-logs|run-probe`: one subcommand a kind, so that each has its own
+// `billet task create reboot|collect-logs|run-probe|reconcile`: one subcommand a kind, so that each has its own
 // options and help.
 
 import { Command, Option } from 'commander';
@@ -10,6 +10,7 @@ import { assertSucceeded, awaitTask } from '../await-task.ts';
 import type { CommandIo } from '../command-io.ts';
 import { cleanLines, emit } from '../output.ts';
 import {
+  collect,
   parseArgument,
   type RemoteOptions,
   resolveInstance,
@@ -64,7 +65,21 @@ export function addTaskCreate(parent: Command, io: CommandIo): void {
   wire(probe, io, (options: ProbeOptions) => ({ kind: 'run-probe', probe: probeOf(options) }));
   withExamples(probe, 'billet task create run-probe web-1 --url http://127.0.0.1/ --wait');
 
-  for (const command of [reboot, logs, probe]) create.addCommand(command);
+  const reconcile = kind(
+    'reconcile',
+    'Let the agent look again now at what the node should run.',
+  ).option(
+    '--restart <module>',
+    'take this module down first, and bring it up from nothing; repeat it for more',
+    collect,
+  );
+  wire(reconcile, io, ({ restart = [] }: { restart?: readonly string[] }) => ({
+    kind: 'reconcile',
+    restart,
+  }));
+  withExamples(reconcile, 'billet task create reconcile web-1 --restart web --wait');
+
+  for (const command of [reboot, logs, probe, reconcile]) create.addCommand(command);
 }
 
 const kind = (name: TaskSpec['kind'], description: string) =>

@@ -1,11 +1,17 @@
 // How an instance looks to a person. Text only; asks nobody.
 
 import type { Instance } from '#shared/schema/records.ts';
+import type { Quiet, Signal } from '#shared/schema/signal.ts';
 import { ago, bytes, type Column, listing, shortDigest, table } from '../output.ts';
+import { drainLines } from './drain.ts';
 
 export const instanceColumns = (nowMs: number): readonly Column<Instance>[] => [
   { header: 'INSTANCE', value: ({ id }) => id },
-  { header: 'NODE', value: ({ node }) => node, shrinks: true },
+  {
+    header: 'NODE',
+    value: ({ node, pool }) => (pool === null ? node : `warm in ${pool}`),
+    shrinks: true,
+  },
   { header: 'STATE', value: ({ state }) => state },
   { header: 'PHASE', value: ({ heartbeat }) => heartbeat?.phase ?? '-' },
   { header: 'GEN', value: generations },
@@ -21,24 +27,67 @@ function generations({ generation, heartbeat }: Instance): string {
     : `${heartbeat.generation}/${generation}`;
 }
 
-export function instanceLines(instance: Instance, nowMs: number, width: number): readonly string[] {
+export interface InstanceSight {
+  readonly instance: Instance;
+  /** Those of it that are not resolved. */
+  readonly signals: readonly Signal[];
+  readonly quiet: Quiet;
+}
+
+export function instanceLines(
+  { instance, signals, quiet }: InstanceSight,
+  nowMs: number,
+  width: number,
+): readonly string[] {
+  const { until, by, reason } = quiet;
+  const silence: [string, string][] =
+    until === null
+      ? []
+      : [['quiet', `until ${until}, by ${by}${reason === '' ? '' : `: ${reason}`}`]];
   return [
-    ...listing([...mainPairs(instance, nowMs), ...factPairs(instance)], width),
+    ...listing([...mainPairs(instance, nowMs), ...silence, ...factPairs(instance)], width),
+    ...signals.flatMap((one) => signalNotice(one, nowMs, width)),
+    ...(instance.drain === null ? [] : ['', ...drainLines(instance.drain, nowMs, width)]),
     ...moduleLines(instance, width),
     ...conditionLines(instance, width),
   ];
 }
 
+const signalNotice = (signal: Signal, nowMs: number, width: number): readonly string[] => [
+  '',
+  ...listing(
+    [
+      ['signal', `${signal.id}, ${signal.state} for ${ago(signal.changedAt, nowMs)}`],
+      ['', signal.cause],
+      ['next', signal.hint],
+    ],
+    width,
+  ),
+];
+
 function mainPairs(instance: Instance, nowMs: number): [string, string][] {
   const { heartbeat, certificate } = instance;
   const pairs: [string, string][] = [
     ['instance', instance.id],
-    ['node', instance.node],
+    instance.pool === null ? ['node', instance.node] : ['warm in', instance.pool],
     ['state', `${instance.state} for ${ago(instance.stateSince, nowMs)}`],
   ];
+  pairs.push(['provider', `${instance.provider}, ${instance.lifecycleClass}`]);
+  pairs.push(...machinePairs(instance));
+  if (instance.preemptedAt !== null) pairs.push(['preempted', `at ${instance.preemptedAt}`]);
+  if (instance.cameBack !== null)
+    pairs.push([
+      'came back',
+      `after its end, last ${ago(instance.cameBack.lastAt, nowMs)} ago: ${instance.cameBack.how}`,
+    ]);
   if (instance.reason !== '') pairs.push(['reason', instance.reason]);
   pairs.push(['link', linkText(instance, nowMs)]);
   pairs.push(['generation', generationText(instance)]);
+  if (instance.ahead !== null)
+    pairs.push(
+      ['ahead', `since ${ago(instance.ahead.since, nowMs)}; ${instance.ahead.condition.text}`],
+      ['next', instance.ahead.condition.hint],
+    );
   for (const { generation, reason } of instance.rejected)
     pairs.push(['rejected', `${generation}: ${reason}`]);
   if (instance.bootOrdered) pairs.push(['boot', 'the next network boot gets a token']);
@@ -57,6 +106,20 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
       `${certificate.serial}, until ${certificate.notAfter.slice(0, 16)}`,
     ]);
   return pairs;
+}
+
+function machinePairs({ machine }: Instance): [string, string][] {
+  if (machine === null) return [];
+  const { operation, state, mac, fault, attempts } = machine;
+  return [
+    ['at provider', `${operation}, ${state ?? 'not asked for yet'}, ${mac}`],
+    ...(fault === null
+      ? []
+      : ([
+          ['fault', `${fault.code}: ${fault.message} (${attempts} tries)`],
+          ['hint', fault.hint],
+        ] as [string, string][])),
+  ];
 }
 
 const linkText = ({ connected, lastSeenAt }: Instance, nowMs: number) =>

@@ -9,31 +9,47 @@ export const nodeColumns = (nowMs: number): readonly Column<Node>[] => [
   { header: 'INSTANCE', value: ({ instance }) => instance ?? '-' },
   {
     header: 'MODULES',
-    value: ({ spec }) => spec.modules.map(({ name }) => name).join(',') || '-',
+    value: ({ derived }) => derived.modules.map(({ name }) => name).join(',') || '-',
     shrinks: true,
   },
   { header: 'AGE', value: ({ createdAt }) => ago(createdAt, nowMs) },
 ];
 
-export function nodeLines({ spec, ...node }: Node, width: number): readonly string[] {
-  const { bootImage, settings } = spec;
+/** What it comes to: its own spec over its template. */
+export function nodeLines({ spec, derived, ...node }: Node, width: number): readonly string[] {
+  const { bootImage, modules: refs, settings } = derived;
   const pairs: [string, string][] = [
     ['node', node.name],
     ['generation', String(node.generation)],
     ['instance', node.instance ?? 'none'],
     ['created', node.createdAt],
     ['revision', String(node.revision)],
+    ['lifecycle', derived.lifecycleClass],
     ['boot image', bootImage === null ? 'none' : `${bootImage.repository}@${bootImage.manifest}`],
   ];
   if (bootImage !== null) pairs.push(['kernel', bootImage.kernelRelease]);
+  const made: readonly (readonly [string, string | null])[] = [
+    ['publication', derived.publication],
+    ['platform', derived.platform],
+    ['template', derived.template],
+    ['pool', spec.pool],
+    ['class', derived.class],
+    ['region', derived.region],
+    ['type', derived.instanceType],
+    ['set', node.set],
+  ];
+  for (const [key, value] of made) if (value !== null) pairs.push([key, value]);
+  if (derived.install !== null) pairs.push(['installs', derived.install.profile]);
   if (spec.macs.length > 0) pairs.push(['macs', spec.macs.join(' ')]);
   if (spec.dmiUuid !== null) pairs.push(['uuid', spec.dmiUuid]);
   for (const [key, value] of Object.entries(spec.labels)) pairs.push(['label', `${key}=${value}`]);
+  for (const [key, value] of Object.entries(spec.metadata))
+    pairs.push(['metadata', `${key}=${value}`]);
   if (settings.hostname !== undefined) pairs.push(['hostname', settings.hostname]);
   if (settings.timezone !== undefined) pairs.push(['timezone', settings.timezone]);
   if (settings.sshKeys !== undefined) pairs.push(['ssh keys', String(settings.sshKeys.length)]);
   const modules = table(
-    spec.modules,
+    refs,
     [
       { header: 'MODULE', value: ({ name }) => name, shrinks: true },
       { header: 'KIND', value: ({ kind }) => kind },

@@ -35,8 +35,8 @@ export interface QemuSpec {
   readonly forward?: readonly { readonly hostPort: number; readonly guestPort: number }[];
   /** fw_cfg items: name below opt/, file with the content. */
   readonly fwCfg?: readonly { readonly name: string; readonly path: string }[];
-  /** File with one SMBIOS type 11 string. */
-  readonly oemStringPath?: string;
+  /** Files with one SMBIOS type 11 string each. */
+  readonly oemStringPaths?: readonly string[];
   /** A second serial line, ttyS1, for a shell. */
   readonly secondSerial?: boolean;
 }
@@ -48,9 +48,50 @@ export interface QemuPaths {
   readonly second: string;
 }
 
+/** Of a machine that outlives who started it: its console is a file, and QEMU names its process. */
+export interface DetachedPaths {
+  /** UNIX socket, at most 107 bytes (unix(7)). */
+  readonly qmp: string;
+  readonly console: string;
+  readonly pid: string;
+}
+
+/** Of a machine whose console its owner reads and writes, and that waits for it to do so. */
+export const qemuArguments = (spec: QemuSpec, paths: QemuPaths): string[] =>
+  machineArguments(spec, paths.qmp, [
+    '-chardev',
+    `socket,id=serial0,path=${option(paths.serial)},server=on,wait=on`,
+    '-serial',
+    'chardev:serial0',
+    ...(spec.secondSerial
+      ? [
+          '-chardev',
+          `socket,id=serial1,path=${option(paths.second)},server=on,wait=off`,
+          '-serial',
+          'chardev:serial1',
+        ]
+      : []),
+  ]);
+
+/**
+ * Of a machine on its own. QEMU returns once it runs, or says why not, and locks the pid file and the
+ * disks, so that there is never a second one of it.
+ */
+export const detachedArguments = (spec: QemuSpec, paths: DetachedPaths): string[] => [
+  ...machineArguments(spec, paths.qmp, [
+    '-chardev',
+    `file,id=serial0,path=${option(paths.console)},append=on`,
+    '-serial',
+    'chardev:serial0',
+  ]),
+  '-pidfile',
+  paths.pid,
+  '-daemonize',
+];
+
 /** Throws ARGUMENT_INVALID for what QEMU's option syntax cannot carry. */
-export function qemuArguments(spec: QemuSpec, paths: QemuPaths): string[] {
-  const { disks = [], forward = [], fwCfg = [] } = spec;
+function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string[]): string[] {
+  const { disks = [], forward = [], fwCfg = [], oemStringPaths = [] } = spec;
   const network = [
     'user,id=net0',
     ...(spec.bootUrl ? [`bootfile=${option(spec.bootUrl)}`] : []),
@@ -80,19 +121,8 @@ export function qemuArguments(spec: QemuSpec, paths: QemuPaths): string[] {
     'none',
     // Before the console: QEMU opens them in order, and waits at the console.
     '-chardev',
-    `socket,id=qmp0,path=${option(paths.qmp)},server=on,wait=off`,
-    '-chardev',
-    `socket,id=serial0,path=${option(paths.serial)},server=on,wait=on`,
-    '-serial',
-    'chardev:serial0',
-    ...(spec.secondSerial
-      ? [
-          '-chardev',
-          `socket,id=serial1,path=${option(paths.second)},server=on,wait=off`,
-          '-serial',
-          'chardev:serial1',
-        ]
-      : []),
+    `socket,id=qmp0,path=${option(qmp)},server=on,wait=off`,
+    ...consoles,
     '-mon',
     'chardev=qmp0,mode=control',
     '-device',
@@ -121,7 +151,12 @@ export function qemuArguments(spec: QemuSpec, paths: QemuPaths): string[] {
       '-fw_cfg',
       `name=opt/${option(name)},file=${option(path)}`,
     ]),
-    ...(spec.oemStringPath ? ['-smbios', `type=11,path=${option(spec.oemStringPath)}`] : []),
+    ...(oemStringPaths.length === 0
+      ? []
+      : [
+          '-smbios',
+          ['type=11', ...oemStringPaths.map((path) => `path=${option(path)}`)].join(','),
+        ]),
   ];
 }
 

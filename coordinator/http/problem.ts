@@ -2,7 +2,8 @@
 // of the inside: a defect is logged under its request id, and only the id goes out.
 
 import type { z } from 'zod';
-import { BilletError, CODES } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
+import { BilletError } from '#shared/errors.ts';
 import type { Log } from '../log.ts';
 
 export interface Problem {

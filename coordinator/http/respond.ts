@@ -89,6 +89,32 @@ export async function sendStream(
   response.end();
 }
 
+/** A file as it comes. What goes wrong on the way cuts the connection: half a file is none. */
+export async function sendBytes(
+  { request, response }: Exchange,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const items = bytes[Symbol.asyncIterator]();
+  // Before the head is sent, so that an error at the start is a problem document.
+  let item = await items.next();
+  response.writeHead(200, {
+    'content-type': 'application/octet-stream',
+    'cache-control': 'no-store',
+  });
+  try {
+    for (
+      ;
+      !item.done && !response.destroyed && request.method !== 'HEAD';
+      item = await items.next()
+    )
+      if (!response.write(item.value) && !response.destroyed)
+        await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  } finally {
+    await items.return?.();
+  }
+  response.end();
+}
+
 function eventText(item: StreamItem<unknown> | null): string {
   if (item === null) return ': still here\n\n';
   const id = item.id === null ? '' : `id: ${item.id}\n`;

@@ -5,9 +5,12 @@ import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
+import { aheadView } from '../backup/records.ts';
+import { drainOf } from '../drain/drain-of.ts';
+import { comebackView } from '../nodes/comebacks.ts';
 import { recordHeartbeat, significance } from '../nodes/heartbeat-writes.ts';
 import { isLive } from '../nodes/lifecycle.ts';
-import type { Presence } from '../nodes/records.ts';
+import type { Presence } from '../nodes/views.ts';
 import type { Records } from '../records.ts';
 import type { Changes } from './changes.ts';
 import type { Liveness } from './liveness.ts';
@@ -108,12 +111,24 @@ export function live(options: LiveOptions): Live {
     },
 
     async presence(instance) {
-      const [said, lastSeenAt] = await Promise.all([
+      const [said, lastSeenAt, back, drain, comeback] = await Promise.all([
         lastSaid(instance),
         liveness.lastSeen(instance),
+        records.returns.get(instance),
+        drainOf(records, instance),
+        records.comebacks.get(instance),
       ]);
       const heartbeat = said?.heartbeat ?? null;
-      return { heartbeat, lastSeenAt, connected: connections.has(instance) };
+      const cameBack = comebackView(comeback?.record);
+      const ahead = aheadView(instance, back?.record ?? null);
+      return {
+        heartbeat,
+        lastSeenAt,
+        connected: connections.has(instance),
+        ahead,
+        drain,
+        cameBack,
+      };
     },
 
     nextChange: changes.next,

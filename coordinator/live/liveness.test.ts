@@ -21,6 +21,10 @@ test('thousands of nodes are written in three commits, and read back by any coor
     await two.flush(now);
     assert.equal(await one.lastSeen(instance(7)), now + 9_000);
     assert.equal(await one.lastSeen(instance(5_001)), null);
+    two.seen(instance(8), now + 9_001);
+    const all = await two.all();
+    const some = [7, 8, 9, 5_001].map((n) => all.get(instance(n)));
+    assert.deepEqual(some, [now + 9_000, now + 9_001, now + 9, undefined]);
     await one.flush(now);
     assert.equal((await store.get('x')).revision, 4, 'nothing new, nothing written');
   } finally {

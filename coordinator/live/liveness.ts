@@ -21,6 +21,8 @@ export interface Liveness {
   seen(instance: InstanceId, at: number): void;
   /** Of any coordinator; null when it was never seen. */
   lastSeen(instance: InstanceId): Promise<number | null>;
+  /** The same of everybody, in one read. */
+  all(): Promise<ReadonlyMap<InstanceId, number>>;
   /** Writes the buckets in which something is new, at most 100 keys a commit. */
   flush(now: number): Promise<void>;
 }
@@ -71,6 +73,16 @@ export function liveness(store: Store, name: string): Liveness {
       const times = items.flatMap(({ record }) => record[instance] ?? []);
       const newest = Math.max(0, fresh.get(bucket)?.get(instance) ?? 0, ...times);
       return newest === 0 ? null : newest;
+    },
+
+    async all() {
+      const newest = new Map<InstanceId, number>();
+      const take = (instance: InstanceId, at: number) =>
+        newest.set(instance, Math.max(at, newest.get(instance) ?? 0));
+      for await (const { record } of buckets.all())
+        for (const [instance, at] of Object.entries(record)) take(instance as InstanceId, at);
+      for (const times of fresh.values()) for (const [instance, at] of times) take(instance, at);
+      return newest;
     },
 
     async flush(now) {

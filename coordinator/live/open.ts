@@ -51,6 +51,7 @@ export async function openLive(options: {
   return {
     live,
     flush,
+    seen: liveness.all,
     upgrade: channelUpgrade({ callers, channels, live, log, stopping: stopping.signal }),
     close: channels.closeAll,
     work: [

@@ -33,12 +33,15 @@ export async function planBoot(
 ): Promise<BootPlan> {
   const node = await nodeOf(deps, machine);
   if (!node) return { kind: 'unknown' };
-  const { name, spec, instance } = node;
+  const { name, derived, instance } = node;
   const wait = (...lines: string[]): BootPlan => ({ kind: 'wait', node: name, lines });
   if (instance === null)
     return wait(`node ${name} has no instance`, `to make one: billet instance create ${name}`);
-  if (spec.bootImage === null)
-    return wait(`node ${name} has no boot image`, 'name one in its spec: bootImage');
+  if (derived.bootImage === null)
+    return wait(
+      `node ${name} has no boot image`,
+      `to see what is missing: billet node show ${name}`,
+    );
   const found = await deps.records.instances.get(instance);
   if (!found || !mayEnroll(found.record.state))
     return wait(`instance ${instance} is ${found?.record.state ?? 'gone'}`);
@@ -52,7 +55,7 @@ export async function planBoot(
   return {
     kind: 'boot',
     node: name,
-    image: spec.bootImage,
+    image: derived.bootImage,
     identity: token === 'surviving key' ? identity : { ...identity, token: token.secret },
   };
 }

@@ -5,12 +5,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '#shared/clock.ts';
 import { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
+import type { BootImage } from '#shared/schema/desired.ts';
 import { MacAddress, NodeName } from '#shared/schema/ids.ts';
 import { COORDINATOR } from '../events/records.ts';
 import { problemOf } from '../http/problem.ts';
 import { randomName } from '../ids.ts';
 import type { Log } from '../log.ts';
 import type { EnrollmentDeps } from '../nodes/enrollment.ts';
+import type { NodeRecord } from '../nodes/records.ts';
 import type { RegistryHandler } from '../registry/handler.ts';
 import { commitAll } from '../store/collection.ts';
 import { planBoot } from './boot-plan.ts';
@@ -100,9 +102,24 @@ async function imagePath(
   const digest = Digest.parse(text.replace('-', ':'));
   const name = NodeName.safeParse(nodeText);
   const node = name.success ? await records.nodes.get(name.data) : null;
-  const image = node?.record.spec.bootImage;
-  if (!image || (image.kernel !== digest && image.initramfs !== digest)) throw noFile();
+  const own = node?.record.derived.bootImage;
+  const has = (image: BootImage) => image.kernel === digest || image.initramfs === digest;
+  const image = own && !has(own) ? await publishedBefore(records, node.record, has) : own;
+  if (!image || !has(image)) throw noFile();
   return `/v2/${image.repository}/blobs/${digest}`;
+}
+
+/** For a machine that got its script before its platform's next image was published. */
+async function publishedBefore(
+  { catalog }: EnrollmentDeps['records'],
+  { derived }: NodeRecord,
+  has: (image: BootImage) => boolean,
+): Promise<BootImage | null> {
+  for await (const { record } of catalog.publication.all()) {
+    const { platform, status, boot } = record.spec;
+    if (platform === derived.platform && status !== 'draft' && has(boot)) return boot;
+  }
+  return null;
 }
 
 /** What does not parse counts as not given: some firmware has no UUID. */

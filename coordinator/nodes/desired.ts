@@ -1,9 +1,9 @@
-// The desired state of an instance as bytes: what its node's spec says, in a DSSE envelope without
+// The desired state of an instance as bytes: what its node comes to, in a DSSE envelope without
 // signatures. Decides nothing and stores nothing.
 
 import { DESIRED_TYPE, Desired, type Envelope } from '#shared/schema/desired.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
-import type { NodeSpec } from '#shared/schema/records.ts';
+import type { Derived } from '#shared/schema/records.ts';
 
 /** Stored and sent as it is made here, byte for byte, so that it can be signed later. */
 export function desiredEnvelope(wanted: {
@@ -11,17 +11,17 @@ export function desiredEnvelope(wanted: {
   readonly instance: InstanceId;
   readonly node: NodeName;
   readonly generation: number;
-  readonly spec: NodeSpec;
+  readonly derived: Derived;
 }): Envelope {
-  const { spec, ...ids } = wanted;
+  const { derived, ...ids } = wanted;
   const desired: Desired = Desired.parse({
     format: 1,
     ...ids,
-    bootImage: spec.bootImage,
-    modules: spec.modules,
+    bootImage: derived.bootImage,
+    modules: derived.modules,
     // Nothing here has merged the modules; the node compares only what was computed.
     systemImage: null,
-    settings: spec.settings,
+    settings: derived.settings,
   });
   return {
     payloadType: DESIRED_TYPE,

@@ -16,7 +16,7 @@ import { nodeActor } from '../events/records.ts';
 import { tokenIdOf } from '../ids.ts';
 import type { Records } from '../records.ts';
 import { transact } from '../store/transact.ts';
-import { afterEnrollment, isLive, mayEnroll } from './lifecycle.ts';
+import { after, isLive, mayEnroll } from './lifecycle.ts';
 import { enter, type InstanceRecord } from './records.ts';
 import { revokeTokenChanges } from './token-writes.ts';
 import { judgeToken } from './tokens.ts';
@@ -131,7 +131,7 @@ const afterwards = (
   facts: Facts,
   now: number,
 ): InstanceRecord => ({
-  ...enter(record, afterEnrollment(record.state), now),
+  ...enter(record, after(record.state, 'contact'), now),
   facts,
   certificate: { serial, notAfter },
   boot: { ordered: false, token: null },

@@ -3,14 +3,17 @@
 
 import type { Heartbeat } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
+import { heardOf } from '../backup/held.ts';
+import { drainAgain } from '../drain/drain-news.ts';
 import { COORDINATOR, type News, nodeActor } from '../events/records.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { bootSteps } from '../tasks/lease-writes.ts';
 import { stepChanges } from '../tasks/task-writes.ts';
-import { afterReady } from './lifecycle.ts';
-import { forgetChanges } from './node-writes.ts';
+import { after } from './lifecycle.ts';
+import { forgetChanges } from './node-moves.ts';
+import { preempted } from './preemption.ts';
 import { enter, type InstanceRecord } from './records.ts';
 import { confirm, reject } from './rules.ts';
 import { revokeTokenChanges } from './token-writes.ts';
@@ -32,6 +35,8 @@ export const significance = (heartbeat: Heartbeat): string =>
     heartbeat.lastReconcile?.code,
     heartbeat.lastReconcile?.outcome === 'failed',
     heartbeat.conditions.map(({ code }) => code).sort(),
+    heartbeat.preemption?.endsAt,
+    heartbeat.containers,
   ]);
 
 /** The instance after it said this, and what is to be told of it. */
@@ -45,7 +50,8 @@ function absorb(
   let next = before;
   if (heartbeat.bootId !== before.bootId) {
     // The boot that was ordered has taken place, also when a surviving key needed no token.
-    next = { ...next, bootId: heartbeat.bootId, boot: { ordered: false, token: null } };
+    const boot = { ordered: false, token: null };
+    next = { ...next, bootId: heartbeat.bootId, boot, drained: false };
     news.push({ actor, kind: 'instance.booted', text: `booted as ${heartbeat.bootId}` });
   }
   for (const { generation, verdict, reason } of heartbeat.verdicts ?? []) {
@@ -54,6 +60,18 @@ function absorb(
     next = rejected;
     const text = `generation ${generation} was rejected: ${reason}`;
     news.push({ actor, kind: 'generation.rejected', text, details: { generation } });
+  }
+  const { preemption } = heartbeat;
+  const notice = preemption && preempted(next, Date.parse(preemption.endsAt), now);
+  if (notice) {
+    next = notice.next;
+    news.push({ actor, kind: 'instance.preempted', text: notice.text });
+  }
+  const runs = heartbeat.modules?.find(({ state }) => state === 'attached');
+  if (next.drained && runs) {
+    next = { ...next, drained: false };
+    const text = `${before.id} was drained, and ${runs.name} runs on it`;
+    news.push({ actor, kind: 'instance.not_empty', text });
   }
   // It restarts by itself, into a generation that was good: a node without a disk needs a token then.
   const restarts = heartbeat.conditions.some(({ code }) => code === 'GOING_BACK');
@@ -67,7 +85,7 @@ function absorb(
     const details = { generation };
     news.push({ actor: COORDINATOR, kind: 'generation.confirmed', text, details });
   }
-  const state = afterReady(next.state);
+  const state = after(next.state, 'ready');
   if (state !== next.state && next.goods.includes(generation)) {
     next = enter(next, state, now);
     news.push({ actor: COORDINATOR, kind: `instance.${state}`, text: `${next.node} is ${state}` });
@@ -88,8 +106,10 @@ export async function recordHeartbeat(
     ]);
     if (!found) return null;
     const now = records.clock.now();
-    const { next, news } = absorb(found.record, heartbeat, now);
+    const heard = await heardOf(records, id, heartbeat);
+    const { next, news } = absorb(found.record, heard.heartbeat, now);
     const changes: Change[] = [
+      ...heard.changes,
       records.heartbeats.put(id, { heartbeat, at: now }, last?.revision ?? ABSENT),
     ];
     if (next !== found.record) {
@@ -98,7 +118,9 @@ export async function recordHeartbeat(
     }
     if (next.bootId !== found.record.bootId && next.bootId !== null) {
       const steps = await bootSteps(records, id, next.bootId);
-      changes.push(...(await stepChanges(records, id, steps)));
+      const again = await drainAgain(records, id);
+      const added = again === null ? [] : [again.task];
+      changes.push(...(await stepChanges(records, id, steps, added)), ...(again?.changes ?? []));
     }
     const unused = next.boot.token === null ? found.record.boot.token : null;
     if (unused !== null) changes.push(...(await revokeTokenChanges(records, unused)));

@@ -1,20 +1,16 @@
-// Changes of instances by operators and by time: made, booted, ended. Each is one commit with its
-// event; what may follow what is in lifecycle.ts.
+// Changes of instances by operators: made, and booted. Each is one commit with its event; what may
+// follow what is in lifecycle.ts, and how they end in instance-end.ts.
 
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
-import type { Register } from '../ca/register.ts';
-import { COORDINATOR } from '../events/records.ts';
 import { newInstanceId } from '../ids.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change, type Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
-import { closingSteps, stepChanges } from '../tasks/task-writes.ts';
-import { dueDeadline, follow, isLive, mayEnroll } from './lifecycle.ts';
-import { generationChanges } from './node-writes.ts';
-import { enter, type InstanceRecord, type NodeRecord } from './records.ts';
+import { mayEnroll } from './lifecycle.ts';
+import { generationChanges } from './node-moves.ts';
+import type { InstanceRecord, NodeRecord } from './records.ts';
 import { advance } from './rules.ts';
-import { revokeTokenChanges } from './token-writes.ts';
 
 /** The node's instance, with its first boot ordered. CONFLICT while it has one; NOT_FOUND. */
 export async function createInstance(
@@ -26,22 +22,36 @@ export async function createInstance(
     const node = await records.nodes.get(name);
     if (!node)
       throw new BilletError('NOT_FOUND', `no node ${name}`, { hint: `billet node create ${name}` });
-    const { instance } = node.record;
-    if (instance !== null)
-      throw new BilletError('CONFLICT', `node ${name} has the instance ${instance}`, {
-        hint: `billet instance show ${instance}; it has to be terminated before the next one`,
-        details: { instance },
-      });
+    assertFree(node.record);
     const record = freshInstance(records, node.record);
     return { changes: instanceCreated(records, actor, node, record), result: () => record };
   });
   return made as InstanceRecord;
 }
 
-/** A new instance of the node, at its generation, with its first boot ordered. Not yet written. */
-export function freshInstance(records: Records, { name, generation }: NodeRecord): InstanceRecord {
-  const record = newRecord(newInstanceId(), name, generation, records.clock.now());
-  return advance(record, generation);
+/** One instance a node. CONFLICT, naming the one that there is. */
+export function assertFree({ name, instance }: NodeRecord): void {
+  if (instance === null) return;
+  throw new BilletError('CONFLICT', `node ${name} has the instance ${instance}`, {
+    hint: `billet instance show ${instance}; it has to be terminated before the next one`,
+    details: { instance },
+  });
+}
+
+/** What an instance is made for: a node, or a warm pool. */
+export type Subject = Pick<NodeRecord, 'name' | 'generation' | 'derived'>;
+
+/**
+ * A new instance of the node, at its generation, with its first boot ordered; `provided` by a
+ * provider, or else by a person. Not yet written.
+ */
+export function freshInstance(
+  records: Records,
+  node: Subject,
+  provided?: Pick<InstanceRecord, 'provider' | 'machine'>,
+): InstanceRecord {
+  const record = { ...newRecord(newInstanceId(), node, records.clock.now()), ...provided };
+  return advance(record, node.generation);
 }
 
 /** Part of a commit: the node has this new instance from now on. */
@@ -52,20 +62,41 @@ export const instanceCreated = (
   record: InstanceRecord,
 ): readonly Change[] => [
   records.instances.put(record.id, record, ABSENT),
-  records.nodes.put(node.name, { ...node, instance: record.id }, revision),
-  ...generationChanges(records, record, node.spec),
+  records.nodes.put(node.name, { ...node, instance: record.id, lives: node.lives + 1 }, revision),
+  ...generationChanges(records, record, node.derived),
+  ...operationChanges(records, record),
   told(records, actor, record.id, 'instance.created', `${record.id} was created for ${node.name}`),
 ];
 
+/** What finds the machine of an instance, from before the first call to its provider on. */
+export const operationChanges = (
+  records: Records,
+  { id, node, provider, machine }: InstanceRecord,
+): readonly Change[] =>
+  machine === null
+    ? []
+    : [
+        records.operations.put(
+          machine.operation,
+          { instance: id, provider, region: machine.region },
+          ABSENT,
+        ),
+        // Over the network it is known by its own UUID.
+        ...(machine.shape.boot === 'network'
+          ? [records.machines.put(machine.uuid, { node }, ABSENT)]
+          : []),
+      ];
+
 const newRecord = (
   id: InstanceId,
-  node: NodeName,
-  generation: number,
+  { name, generation, derived }: Subject,
   now: number,
 ): InstanceRecord => ({
   id,
-  node,
+  node: name,
+  pool: null,
   provider: 'manual',
+  lifecycleClass: derived.lifecycleClass,
   state: 'pending',
   reason: '',
   createdAt: now,
@@ -81,6 +112,10 @@ const newRecord = (
   facts: null,
   bootId: null,
   certificate: null,
+  drained: false,
+  replace: false,
+  preemption: null,
+  machine: null,
 });
 
 /** Idempotent. CONFLICT when it may no longer enroll; NOT_FOUND. */
@@ -108,84 +143,6 @@ export async function orderBoot(
   return ordered ?? ((await records.instances.get(id)) ?? noInstance(id)).record;
 }
 
-export interface Ended {
-  readonly record: InstanceRecord;
-  /** Of the commit that revoked its certificates; null when there were none. */
-  readonly revision: number | null;
-}
-
-/**
- * Revokes certificates, closes tokens and tasks, in one commit; the machine itself is the operator's
- * to switch off. Idempotent. NOT_FOUND.
- */
-export async function terminate(
-  { records, register }: { readonly records: Records; readonly register: Register },
-  actor: string,
-  id: InstanceId,
-): Promise<Ended> {
-  const ended = await transact(records.store, `instance ${id}`, async () => {
-    const found = (await records.instances.get(id)) ?? noInstance(id);
-    const now = records.clock.now();
-    if (!isLive(found.record.state)) return null;
-    const state = follow(found.record.state, 'terminating');
-    const closed = { boot: { ordered: false, token: null }, openTokens: [], certificate: null };
-    const next = { ...enter(found.record, state, now, `by ${actor}`), ...closed };
-    const tokens = found.record.openTokens.map((token) => revokeTokenChanges(records, token));
-    const order = { reason: 'cessationOfOperation', by: actor, now } as const;
-    const revoked = await register.revokeInstance(id, order);
-    return {
-      changes: [
-        records.instances.put(id, next, found.revision),
-        ...revoked,
-        ...(await Promise.all(tokens)).flat(),
-        ...(await stepChanges(records, id, await closingSteps(records, actor, id))),
-        told(records, actor, id, 'instance.terminating', `${id} was terminated`),
-      ],
-      result: (at: number): Ended => ({ record: next, revision: revoked.length > 0 ? at : null }),
-    };
-  });
-  if (ended) return ended;
-  return { record: ((await records.instances.get(id)) ?? noInstance(id)).record, revision: null };
-}
-
-/** Acts on the deadline of its state that is past, if one is. */
-export async function meetDeadline(records: Records, id: InstanceId): Promise<void> {
-  await transact(records.store, `instance ${id}`, async () => {
-    const found = await records.instances.get(id);
-    const now = records.clock.now();
-    const due = found && dueDeadline(found.record, found.record.provider, now);
-    if (!found || !due) return null;
-    const { record, revision } = found;
-    const text = `${due.reason}; ${due.hint.replaceAll('ID', id)}`;
-    if (due.action === 'signal') {
-      const next = { ...record, signalled: due.afterMs, reason: due.reason };
-      return {
-        changes: [
-          records.instances.put(id, next, revision),
-          told(records, COORDINATOR, id, 'instance.overdue', text),
-        ],
-        result: () => true,
-      };
-    }
-    const state = due.action === 'fail' ? 'failed' : 'terminated';
-    const next = enter(record, follow(record.state, state), now, due.reason);
-    return {
-      changes: [
-        records.instances.put(id, next, revision),
-        ...(state === 'terminated' ? await leaveNode(records, record) : []),
-        told(records, COORDINATOR, id, `instance.${state}`, due.reason),
-      ],
-      result: () => true,
-    };
-  });
-}
-
-async function leaveNode(records: Records, record: InstanceRecord): Promise<readonly Change[]> {
-  const node = await records.nodes.get(record.node);
-  if (node?.record.instance !== record.id) return [];
-  return [records.nodes.put(record.node, { ...node.record, instance: null }, node.revision)];
-}
-
 /** NOT_FOUND. */
 export async function getInstance(
   records: Records,
@@ -194,9 +151,9 @@ export async function getInstance(
   return (await records.instances.get(id)) ?? noInstance(id);
 }
 
-const told = (records: Records, actor: string, id: InstanceId, kind: string, text: string) =>
+export const told = (records: Records, actor: string, id: InstanceId, kind: string, text: string) =>
   records.events.tell({ actor, kind, subject: `instance/${id}`, text });
 
-function noInstance(id: InstanceId): never {
+export function noInstance(id: InstanceId): never {
   throw new BilletError('NOT_FOUND', `no instance ${id}`, { hint: 'billet instance list' });
 }

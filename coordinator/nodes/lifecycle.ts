@@ -1,74 +1,72 @@
-// The states of an instance, as data and pure functions: which may follow which, how long each may
-// last, and what then happens. Reads no clock and writes no record.
+// The states of an instance and what may happen to it, as data and pure functions: which state may
+// follow which, and where each happening leads. Reads no clock and writes no record; how long a state
+// may last is in lifecycle-deadlines.ts.
 
 import { BilletError } from '#shared/errors.ts';
+import type { LifecycleClass } from '#shared/schema/class.ts';
 import type { InstanceState } from '#shared/schema/records.ts';
 
 /** From DESIGN's "Lifecycle of an instance": any live state may also become failed. */
-const FOLLOWS: Readonly<Record<InstanceState, readonly InstanceState[]>> = {
+export const FOLLOWS: Readonly<Record<InstanceState, readonly InstanceState[]>> = {
   pending: ['provisioning', 'bootstrapping', 'terminating', 'failed'],
   provisioning: ['installing', 'bootstrapping', 'terminating', 'failed'],
   installing: ['bootstrapping', 'terminating', 'failed'],
   bootstrapping: ['running', 'terminating', 'failed'],
-  running: ['draining', 'terminating', 'failed'],
+  running: ['bootstrapping', 'draining', 'terminating', 'failed'],
   draining: ['running', 'terminating', 'failed'],
   failed: ['terminating'],
   terminating: ['terminated', 'failed'],
   terminated: [],
 };
 
-/** What a provider has to stand behind a machine. `manual`: a person switches it on and off. */
-export type Provider = 'manual';
+/** What can happen to an instance, whoever or whatever makes it happen. */
+export type Happening =
+  /** A provider is about to be asked for the machine. */
+  | 'provision'
+  /** The machine writes its system to a disk. */
+  | 'install'
+  /** The machine enrolled: first contact, or another boot. */
+  | 'contact'
+  /** The machine was seen ready on its generation. */
+  | 'ready'
+  /** A node takes it from a warm pool: it is to become what that node should be. */
+  | 'claim'
+  | 'drain'
+  /** A drain was taken back. */
+  | 'resume'
+  /** A person, or the rule of its class, ends it. */
+  | 'terminate'
+  /** A deadline ran out, or the provider lost the machine. */
+  | 'fail'
+  /** The provider proved that no machine is left. */
+  | 'gone';
 
-export interface Deadline {
-  readonly afterMs: number;
-  /** signal: say so once and go on waiting; fail: give up; finish: nothing is left to wait for. */
-  readonly action: 'signal' | 'fail' | 'finish';
-  readonly reason: string;
-  readonly hint: string;
-}
-
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-
-/** In order of time. A state that is not listed waits for a person, and shows. */
-const DEADLINES: Readonly<Record<Provider, Partial<Record<InstanceState, readonly Deadline[]>>>> = {
-  manual: {
-    bootstrapping: [
-      {
-        afterMs: 15 * MINUTE,
-        action: 'signal',
-        reason: 'not ready 15 minutes after first contact',
-        hint: 'read BILLET_FAILURE lines on its console; `billet instance show ID` has its conditions',
-      },
-      {
-        afterMs: 24 * HOUR,
-        action: 'fail',
-        reason: 'not ready 24 hours after first contact',
-        hint: 'billet instance terminate ID, then create another',
-      },
-    ],
-    terminating: [
-      { afterMs: 0, action: 'finish', reason: 'no machine of a provider to wait for', hint: '' },
-    ],
-  },
+const LEADS_TO: Readonly<Record<Happening, InstanceState>> = {
+  provision: 'provisioning',
+  install: 'installing',
+  contact: 'bootstrapping',
+  ready: 'running',
+  claim: 'bootstrapping',
+  drain: 'draining',
+  resume: 'running',
+  terminate: 'terminating',
+  fail: 'failed',
+  gone: 'terminated',
 };
 
-/** What is left of a state's deadlines: the newest one that is past and was not acted on, or null. */
-export function dueDeadline(
-  instance: {
-    readonly state: InstanceState;
-    readonly stateSince: number;
-    readonly signalled: number;
-  },
-  provider: Provider,
-  now: number,
-): Deadline | null {
-  const due = (DEADLINES[provider][instance.state] ?? []).filter(
-    ({ afterMs, action }) =>
-      instance.stateSince + afterMs <= now && (action !== 'signal' || afterMs > instance.signalled),
-  );
-  return due.at(-1) ?? null;
+/** Where a happening makes sense although the state that it leads to may follow others, too. */
+const ONLY_FROM: Partial<Readonly<Record<Happening, readonly InstanceState[]>>> = {
+  contact: ['pending', 'provisioning', 'installing'],
+  ready: ['bootstrapping'],
+  claim: ['running'],
+  resume: ['draining'],
+};
+
+/** The state after `happening`; the same state when it means nothing there. */
+export function after(state: InstanceState, happening: Happening): InstanceState {
+  const next = LEADS_TO[happening];
+  const allowed = ONLY_FROM[happening]?.includes(state) ?? true;
+  return allowed && FOLLOWS[state].includes(next) ? next : state;
 }
 
 /** States in which a machine may hold a certificate and be served. */
@@ -86,10 +84,19 @@ export function follow(state: InstanceState, next: InstanceState): InstanceState
   });
 }
 
-/** The state after a machine enrolled: first contact, or another boot of what runs. */
-export const afterEnrollment = (state: InstanceState): InstanceState =>
-  FOLLOWS[state].includes('bootstrapping') ? 'bootstrapping' : state;
+/**
+ * Whether ending it now loses work that a drain would save: it has been ready, and was not proven
+ * empty since. What waits in a pool has none.
+ */
+export const needsDrain = (instance: {
+  readonly state: InstanceState;
+  readonly drained: boolean;
+  readonly pool: string | null;
+}): boolean =>
+  (instance.state === 'running' || instance.state === 'draining') &&
+  !instance.drained &&
+  instance.pool === null;
 
-/** The state after a machine was seen ready. A failed instance stays so: its way out is termination. */
-export const afterReady = (state: InstanceState): InstanceState =>
-  state === 'bootstrapping' ? 'running' : state;
+/** Whether an instance of that class may be destroyed, and its node get another, by rule alone. */
+export const isReplaceable = (lifecycleClass: LifecycleClass): boolean =>
+  lifecycleClass !== 'persistent';

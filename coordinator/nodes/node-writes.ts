@@ -3,37 +3,52 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { BilletError } from '#shared/errors.ts';
-import type { NodeName } from '#shared/schema/ids.ts';
+import { InstanceId, type NodeName, type ResourceName } from '#shared/schema/ids.ts';
 import type { NodeSpec } from '#shared/schema/records.ts';
+import { sourceReader } from '../catalog/sources.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change, type Found } from '../store/collection.ts';
+import { assertRevision } from '../store/revision.ts';
 import { transact } from '../store/transact.ts';
-import { desiredEnvelope } from './desired.ts';
-import { isLive } from './lifecycle.ts';
-import { generationKey, type InstanceRecord, machineKeys, type NodeRecord } from './records.ts';
-import { advance } from './rules.ts';
+import { fixedClass, instanceChanges } from './node-moves.ts';
+import { machineKeys, type NodeRecord } from './records.ts';
 
-/** The same name and spec again returns the node that is there. CONFLICT for another spec. */
+/**
+ * The same name and spec again returns the node that is there. CONFLICT for another spec,
+ * REFERENCE_INVALID for one that names what does not exist.
+ */
 export async function createNode(
   records: Records,
   actor: string,
-  wanted: { readonly name: NodeName; readonly spec: NodeSpec },
+  wanted: {
+    readonly name: NodeName;
+    readonly spec: NodeSpec;
+    readonly set?: ResourceName | null;
+  },
 ): Promise<Found<NodeRecord>> {
-  const { name, spec } = wanted;
-  const existing = await records.nodes.get(name);
-  if (existing && isDeepStrictEqual(existing.record.spec, spec)) return existing;
-  const record: NodeRecord = {
-    name,
-    spec,
-    generation: 1,
-    instance: null,
-    createdAt: records.clock.now(),
-  };
+  const { name, spec, set = null } = wanted;
+  if (InstanceId.safeParse(name).success)
+    throw new BilletError('BODY_INVALID', `${name} has the form of an instance's id`, {
+      hint: 'choose another name for the node: what waits in a warm pool goes by its id',
+    });
   const done = await transact(records.store, `node ${name}`, async () => {
-    if (await records.nodes.get(name))
+    const existing = await records.nodes.get(name);
+    if (existing && isDeepStrictEqual(existing.record.spec, spec)) return null;
+    if (existing)
       throw new BilletError('CONFLICT', `node ${name} exists, with another spec`, {
         hint: `choose another name, or change it with PUT /v1/nodes/${name}/spec`,
       });
+    const reader = sourceReader(records.catalog, { fresh: true });
+    const record: NodeRecord = {
+      name,
+      spec,
+      derived: await reader.derive(`node ${name}`, spec, null),
+      generation: 1,
+      instance: null,
+      lives: 0,
+      set,
+      createdAt: records.clock.now(),
+    };
     return {
       changes: [
         records.nodes.put(name, record, ABSENT),
@@ -45,10 +60,11 @@ export async function createNode(
           text: `node ${name} was created`,
         }),
       ],
+      conditions: reader.conditions(),
       result: (revision) => ({ id: name, record, revision }),
     };
   });
-  return done ?? absent(name);
+  return done ?? (await records.nodes.get(name)) ?? absent(name);
 }
 
 /**
@@ -65,8 +81,11 @@ export async function putNodeSpec(
     const found = (await records.nodes.get(name)) ?? absent(name);
     // Before the condition (RFC 9110 §13.1.1): the change may be there already, its answer lost.
     if (isDeepStrictEqual(found.record.spec, spec)) return null;
-    assertRevision(found, ifMatch);
-    const record = { ...found.record, spec, generation: found.record.generation + 1 };
+    assertRevision(`node ${name}`, found.revision, ifMatch);
+    assertClass(found.record, spec);
+    const reader = sourceReader(records.catalog, { fresh: true });
+    const derived = await reader.derive(`node ${name}`, spec, fixedClass(found.record));
+    const record = { ...found.record, spec, derived, generation: found.record.generation + 1 };
     return {
       changes: [
         records.nodes.put(name, record, found.revision),
@@ -80,6 +99,7 @@ export async function putNodeSpec(
           details: { generation: record.generation },
         }),
       ],
+      conditions: reader.conditions(),
       result: (revision: number) => ({ id: name, record, revision }),
     };
   });
@@ -112,42 +132,6 @@ export async function deleteNode(records: Records, actor: string, name: NodeName
   });
 }
 
-/** The bytes of the record's generation, and the instance that is to have them. */
-export function generationChanges(
-  records: Records,
-  instance: InstanceRecord,
-  spec: NodeSpec,
-): readonly Change[] {
-  const { id, node, generation } = instance;
-  const history = records.store.historyId;
-  const envelope = desiredEnvelope({ history, instance: id, node, generation, spec });
-  return [records.desired.put(generationKey(id, generation), envelope, ABSENT)];
-}
-
-/** Deletes the bytes that `next` no longer keeps. */
-export async function forgetChanges(
-  records: Records,
-  before: InstanceRecord,
-  next: InstanceRecord,
-): Promise<readonly Change[]> {
-  const gone = before.kept.filter((generation) => !next.kept.includes(generation));
-  const found = await Promise.all(
-    gone.map((generation) => records.desired.get(generationKey(before.id, generation))),
-  );
-  return found.flatMap((one) => (one ? [records.desired.drop(one.id, one.revision)] : []));
-}
-
-async function instanceChanges(records: Records, node: NodeRecord): Promise<readonly Change[]> {
-  const found = node.instance === null ? null : await records.instances.get(node.instance);
-  if (!found || !isLive(found.record.state)) return [];
-  const next = advance(found.record, node.generation);
-  return [
-    records.instances.put(found.id, next, found.revision),
-    ...generationChanges(records, next, node.spec),
-    ...(await forgetChanges(records, found.record, next)),
-  ];
-}
-
 /** One machine belongs to one node. CONFLICT, naming both. */
 async function indexChanges(
   records: Records,
@@ -172,12 +156,18 @@ async function indexChanges(
   return changes;
 }
 
-function assertRevision(found: Found<NodeRecord>, ifMatch: number | null): void {
-  if (ifMatch !== null && ifMatch !== found.revision)
-    throw new BilletError('CONFLICT', `node ${found.id} is at revision ${found.revision}`, {
-      hint: 'read it again, and decide again',
-      details: { revision: found.revision },
-    });
+/** What a lost instance means was promised to whoever works on it. CLASS_FIXED. */
+function assertClass({ name, lives, derived }: NodeRecord, wanted: NodeSpec): void {
+  const { lifecycleClass } = derived;
+  if (lives === 0 || (wanted.lifecycleClass ?? lifecycleClass) === lifecycleClass) return;
+  throw new BilletError(
+    'CLASS_FIXED',
+    `node ${name} has had an instance, and is ${lifecycleClass}, not ${wanted.lifecycleClass}`,
+    {
+      hint: 'create another node of that class, and move there what runs on this one',
+      details: { lifecycleClass },
+    },
+  );
 }
 
 function absent(name: NodeName): never {

@@ -1,16 +1,31 @@
-// What the coordinator stores of nodes and instances, and how it becomes what operators see. Decides
-// nothing; versions and migrations of the records stand here.
+// What the coordinator stores of nodes and instances. Decides nothing; how it becomes what operators
+// see is in views.ts.
 
 import { z } from 'zod';
+import { LifecycleClass } from '#shared/schema/class.ts';
 import { Envelope } from '#shared/schema/desired.ts';
 import { Facts } from '#shared/schema/facts.ts';
 import { Heartbeat } from '#shared/schema/heartbeat.ts';
-import { InstanceId, NodeName, Serial, TokenId } from '#shared/schema/ids.ts';
-import { type Instance, InstanceState, type Node, NodeSpec } from '#shared/schema/records.ts';
-import { isoTime } from '../ids.ts';
-import { collection, type Found } from '../store/collection.ts';
+import {
+  InstanceId,
+  MacAddress,
+  NodeName,
+  ResourceName,
+  Serial,
+  TokenId,
+} from '#shared/schema/ids.ts';
+import {
+  MachineShape,
+  MachineState,
+  OperationKey,
+  ProviderFault,
+  ProviderKind,
+} from '#shared/schema/provider.ts';
+import { Derived, InstanceState, NodeSpec } from '#shared/schema/records.ts';
+import { machineNames, newOperationKey } from '../ids.ts';
+import { collection } from '../store/collection.ts';
 import type { Store } from '../store/store.ts';
-import { newestGood } from './rules.ts';
+import { INSTANCE_MIGRATIONS, NODE_MIGRATIONS } from './migrations.ts';
 
 /** Unix milliseconds. */
 const Moment = z.int().nonnegative();
@@ -21,14 +36,63 @@ export const NodeRecord = z.strictObject({
   spec: NodeSpec,
   generation: Generation,
   instance: InstanceId.nullable(),
+  /** Instances that it has had, the present one included: the first one fixes its class. */
+  lives: z.int().nonnegative(),
+  /** What its spec and the records that it names come to; written whenever one of them changes. */
+  derived: Derived,
+  set: ResourceName.nullable(),
   createdAt: Moment,
 });
 export type NodeRecord = z.infer<typeof NodeRecord>;
 
+/** What was asked of a provider for one instance, written before the first call. */
+export const MachineRecord = z.strictObject({
+  operation: OperationKey,
+  shape: MachineShape,
+  /** Where it was asked for; it counts there until it is proven gone. */
+  region: ResourceName.nullable(),
+  uuid: z.uuid(),
+  mac: MacAddress,
+  /** Idempotency key of the call that asked for it. */
+  request: z.string().max(128).nullable(),
+  state: MachineState.nullable(),
+  attempts: z.int().nonnegative(),
+  /** No call before this time. */
+  retryAt: Moment,
+  fault: ProviderFault.nullable(),
+  /** Whether a person gave up on proving it gone. */
+  abandoned: z.boolean(),
+});
+export type MachineRecord = z.infer<typeof MachineRecord>;
+
+/** A machine that was not asked for yet. Its UUID and address follow from its operation key. */
+export function newMachine(
+  { shape, region }: Pick<MachineRecord, 'shape' | 'region'>,
+  request: string | null,
+): MachineRecord {
+  const operation = newOperationKey();
+  return {
+    operation,
+    shape,
+    region,
+    ...machineNames(operation),
+    request,
+    state: null,
+    attempts: 0,
+    retryAt: 0,
+    fault: null,
+    abandoned: false,
+  };
+}
+
 export const InstanceRecord = z.strictObject({
   id: InstanceId,
+  /** While it waits in a warm pool no node has it, and it goes by its own id. */
   node: NodeName,
-  provider: z.literal('manual'),
+  /** In whose warm pool it waits; null once a node has it. */
+  pool: ResourceName.nullable(),
+  provider: ProviderKind,
+  lifecycleClass: LifecycleClass,
   state: InstanceState,
   reason: z.string().max(1024),
   createdAt: Moment,
@@ -52,6 +116,14 @@ export const InstanceRecord = z.strictObject({
   /** Of the newest boot that was heard of. */
   bootId: z.uuid().nullable(),
   certificate: z.strictObject({ serial: Serial, notAfter: Moment }).nullable(),
+  /** Proven empty by its drain. */
+  drained: z.boolean(),
+  /** Whether its node gets another one when it has ended. */
+  replace: z.boolean(),
+  /** Its provider's notice that it takes the machine away, and when. */
+  preemption: z.strictObject({ noticedAt: Moment, endsAt: Moment }).nullable(),
+  /** Null with the provider `manual`. */
+  machine: MachineRecord.nullable(),
 });
 export type InstanceRecord = z.infer<typeof InstanceRecord>;
 
@@ -65,10 +137,35 @@ export const generationKey = (instance: InstanceId, generation: number): string 
   `${instance}.${String(generation).padStart(10, '0')}`;
 
 export const nodeRecords = (store: Store) => ({
-  nodes: collection(store, { prefix: 'nodes', schema: NodeRecord, id: NodeName, version: 1 }),
+  nodes: collection(store, {
+    prefix: 'nodes',
+    schema: NodeRecord,
+    id: NodeName,
+    version: 2,
+    migrations: NODE_MIGRATIONS,
+  }),
   instances: collection(store, {
     prefix: 'instances',
     schema: InstanceRecord,
+    id: InstanceId,
+    version: 2,
+    migrations: INSTANCE_MIGRATIONS,
+  }),
+  /** Machines that a provider was, or will be, asked for, until they are proven gone. */
+  operations: collection(store, {
+    prefix: 'operations',
+    schema: z.strictObject({
+      instance: InstanceId,
+      provider: ProviderKind,
+      region: ResourceName.nullable(),
+    }),
+    id: OperationKey,
+    version: 1,
+  }),
+  /** Instances that wait in a warm pool, until a node has them or they have ended. */
+  warm: collection(store, {
+    prefix: 'warm',
+    schema: z.strictObject({ pool: ResourceName }),
     id: InstanceId,
     version: 1,
   }),
@@ -103,40 +200,6 @@ export const machineKeys = (spec: NodeSpec): readonly string[] => [
 ];
 
 export const macKey = (mac: string): string => mac.toLowerCase().replaceAll(':', '-');
-
-export const nodeView = ({ record, revision }: Found<NodeRecord>): Node => ({
-  ...record,
-  createdAt: isoTime(record.createdAt),
-  revision,
-});
-
-/** What is known of an instance beside its record. */
-export interface Presence {
-  readonly heartbeat: Heartbeat | null;
-  readonly lastSeenAt: number | null;
-  readonly connected: boolean;
-}
-
-export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
-  id: record.id,
-  node: record.node,
-  state: record.state,
-  reason: record.reason,
-  createdAt: isoTime(record.createdAt),
-  stateSince: isoTime(record.stateSince),
-  generation: record.generation,
-  confirmed: newestGood(record),
-  rejected: record.rejected,
-  bootOrdered: record.boot.ordered,
-  facts: record.facts,
-  heartbeat: presence.heartbeat,
-  lastSeenAt: presence.lastSeenAt === null ? null : isoTime(presence.lastSeenAt),
-  connected: presence.connected,
-  certificate: record.certificate && {
-    serial: record.certificate.serial,
-    notAfter: isoTime(record.certificate.notAfter),
-  },
-});
 
 /** The record in its next state, since `now`; the same object when it is in it already. */
 export const enter = (

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { dueDeadline, follow } from './lifecycle.ts';
 import { advance, confirm, desiredEtag, type Generations, newestGood, reject } from './rules.ts';
 
 const FIRST: Generations = advance(
@@ -38,18 +37,4 @@ test('when the newest good generation is rejected, the one before it is gone bac
   const two = confirm(advance(confirm(FIRST, 1), 2), 2);
   assert.equal(newestGood(two), 2);
   assert.equal(newestGood(reject(two, 2, 'a probe failed late')), 1);
-});
-
-test('a deadline is signalled once, and later ends the wait', () => {
-  const at = (hours: number, signalled = 0) => {
-    const instance = { state: 'bootstrapping' as const, stateSince: 0, signalled };
-    return dueDeadline(instance, 'manual', hours * 3_600_000);
-  };
-  assert.equal(at(0.2), null);
-  assert.equal(at(0.3)?.action, 'signal');
-  assert.equal(at(0.3, 15 * 60_000), null);
-  assert.equal(at(25, 15 * 60_000)?.action, 'fail');
-  const waiting = { state: 'pending' as const, stateSince: 0, signalled: 0 };
-  assert.equal(dueDeadline(waiting, 'manual', 1e12), null, 'a person has no deadline');
-  assert.throws(() => follow('terminated', 'running'), { code: 'INTERNAL' });
 });

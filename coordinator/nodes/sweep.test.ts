@@ -18,7 +18,8 @@ test('an idempotency key is forgotten with its task: later it makes another one'
   let now = systemClock.now();
   const clock = { ...systemClock, now: () => now };
   const records = openRecords(store, clock);
-  const deps = { records, register: certificateRegister(store), clock };
+  const revocations = { reached: async () => undefined };
+  const deps = { records, register: certificateRegister(store), revocations, clock };
   try {
     const name = NodeName.parse('swept');
     await createNode(records, 'admin:a', { name, spec: NodeSpec.parse({}) });

@@ -4,12 +4,15 @@
 import type { Clock } from '#shared/clock.ts';
 import { InstanceId } from '#shared/schema/ids.ts';
 import type { Register } from '../ca/register.ts';
+import type { Revocations } from '../ca/revocation.ts';
 import { sweepClaims } from '../claims/claim-writes.ts';
 import type { Log } from '../log.ts';
+import { drainPreempted } from '../provisioning/lost/preemption.ts';
 import type { Records } from '../records.ts';
+import { forgetSignals } from '../signals/signal-writes.ts';
 import { settleTasks } from '../tasks/task-writes.ts';
-import { meetDeadline } from './instance-writes.ts';
-import { dueDeadline } from './lifecycle.ts';
+import { meetDeadline } from './instance-end.ts';
+import { dueDeadline } from './lifecycle-deadlines.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const EVENTS_KEPT_MS = 30 * DAY_MS;
@@ -21,13 +24,22 @@ const PART = 100;
 export interface SweepDeps {
   readonly records: Records;
   readonly register: Register;
+  readonly revocations: Pick<Revocations, 'reached'>;
   readonly clock: Clock;
 }
 
 /** Deadlines of instances and leases; often. */
-export async function sweepDeadlines({ records, clock }: SweepDeps): Promise<void> {
-  for await (const { record } of records.instances.all())
-    if (dueDeadline(record, record.provider, clock.now())) await meetDeadline(records, record.id);
+export async function sweepDeadlines(deps: SweepDeps): Promise<void> {
+  const { records, clock } = deps;
+  for await (const { record } of records.instances.all()) {
+    // With a machine of a provider, whoever leads there does more.
+    if (record.preemption !== null && record.machine === null)
+      await drainPreempted(records, record);
+    if (dueDeadline(record, clock.now())) {
+      const revoked = await meetDeadline(deps, record.id);
+      if (revoked !== null) await deps.revocations.reached(revoked);
+    }
+  }
   for await (const { id, record } of records.queues.all())
     if (record.open.length > 0) await settleTasks(records, InstanceId.parse(id));
 }
@@ -43,6 +55,7 @@ export async function sweepRecords({ records, register, clock }: SweepDeps): Pro
     ({ finishedAt }) => finishedAt !== null && finishedAt + TASKS_KEPT_MS < now,
   );
   await sweepClaims(records);
+  await forgetSignals(records);
   await dropKeysOfTasks(records);
   await register.prune(now);
 }

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '#shared/clock.ts';
+import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type Answer, json, refuse, send } from './answer.ts';
 import {
@@ -24,7 +25,7 @@ import {
   putManifest,
 } from './manifests.ts';
 import { openRepositories } from './repositories.ts';
-import { type RegistryRoute, routeOf } from './route.ts';
+import { isRepository, type RegistryRoute, routeOf } from './route.ts';
 import { openUploads } from './uploads.ts';
 
 export interface RegistryOptions {
@@ -53,6 +54,8 @@ export interface RegistryServer {
   readonly handle: RegistryHandler;
   /** Removes uploads that nobody continued for a day; returns how many. Call it now and then. */
   removeAbandonedUploads(): Promise<number>;
+  /** Whether a blob or manifest is there; false for what is no repository of this registry. */
+  holds(repository: string, digest: Digest): Promise<boolean>;
 }
 
 export async function openRegistryServer(options: RegistryOptions): Promise<RegistryServer> {
@@ -63,6 +66,11 @@ export async function openRegistryServer(options: RegistryOptions): Promise<Regi
 
   return {
     removeAbandonedUploads: uploads.removeAbandoned,
+    async holds(repository, digest) {
+      if (!isRepository(repository)) return false;
+      const layout = await repositories.find(repository);
+      return layout !== null && (await layout.blobSize(digest)) !== null;
+    },
     async handle(request, response, context) {
       const url = new URL(request.url ?? '/', 'http://registry.invalid');
       const route = routeOf(request.method ?? '', url.pathname);

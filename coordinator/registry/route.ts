@@ -57,8 +57,7 @@ export function routeOf(method: string, path: string): RegistryRoute | null {
     : (RESOURCE.exec(plain) ?? []);
   if (kind === undefined || (kind === 'tags' && rest !== 'list'))
     return invalid('UNSUPPORTED', 'no such endpoint', { path: plain });
-  if (name.length > NAME_MAX || !REPOSITORY.test(name))
-    return invalid('NAME_INVALID', 'not a repository name', { name });
+  if (!isRepository(name)) return invalid('NAME_INVALID', 'not a repository name', { name });
   switch (kind) {
     case 'uploads':
       if (rest === '') return { kind, name };
@@ -83,6 +82,10 @@ export function routeOf(method: string, path: string): RegistryRoute | null {
     }
   }
 }
+
+/** Whether it can name a repository here, and so a directory. */
+export const isRepository = (name: string): boolean =>
+  name.length <= NAME_MAX && REPOSITORY.test(name);
 
 function decodedOrNull(path: string): string | null {
   try {

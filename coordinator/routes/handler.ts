@@ -36,10 +36,12 @@ export interface StreamItem<T> {
 
 export type Answer<R extends Route> = R extends { form: 'events' }
   ? { readonly stream: AsyncIterable<StreamItem<Reply<R>> | null> }
-  :
-      | { readonly body: Reply<R>; readonly etag?: string }
-      /** 304, with the ETag that still holds. */
-      | { readonly unchanged: string };
+  : R extends { form: 'bytes' }
+    ? { readonly bytes: AsyncIterable<Uint8Array> }
+    :
+        | { readonly body: Reply<R>; readonly etag?: string }
+        /** 304, with the ETag that still holds. */
+        | { readonly unchanged: string };
 
 export type Handler<R extends Route> = (call: Call<R>, deps: Deps) => Promise<Answer<R>>;
 

@@ -4,15 +4,11 @@ import { BilletError } from '#shared/errors.ts';
 import type { NodeName } from '#shared/schema/ids.ts';
 import type { Instance } from '#shared/schema/records.ts';
 import type { Deps } from '../deps.ts';
-import {
-  createInstance,
-  getInstance,
-  meetDeadline,
-  orderBoot,
-  terminate,
-} from '../nodes/instance-writes.ts';
+import { meetDeadline, terminate } from '../nodes/instance-end.ts';
+import { createInstance, getInstance, orderBoot } from '../nodes/instance-writes.ts';
 import { createNode, deleteNode, putNodeSpec } from '../nodes/node-writes.ts';
-import { type InstanceRecord, instanceView, type NodeRecord, nodeView } from '../nodes/records.ts';
+import type { InstanceRecord, NodeRecord } from '../nodes/records.ts';
+import { instanceView, nodeView } from '../nodes/views.ts';
 import type { Handlers } from '../router.ts';
 import type { Found } from '../store/collection.ts';
 import { actorOf } from './handler.ts';
@@ -37,7 +33,7 @@ export const nodeAdminHandlers: NodeAdminHandlers = {
     nodeAnswer(await createNode(records, actorOf(caller), body)),
 
   listNodes: async ({ query }, { records }) => ({
-    body: await listPage(records.nodes, query, nodeView),
+    body: await listPage(records.nodes, query, nodeView, ({ set }) => (query.set ?? set) === set),
   }),
 
   getNode: async ({ params }, { records }) =>
@@ -81,12 +77,13 @@ export const nodeAdminHandlers: NodeAdminHandlers = {
     };
   },
 
-  async terminateInstance({ caller, params }, deps) {
+  async terminateInstance({ caller, params, body }, deps) {
     const { records, revocations } = deps;
-    const ended = await terminate(deps, actorOf(caller), params.id);
+    const ended = await terminate(deps, actorOf(caller), params.id, body);
     if (ended.revision !== null) await revocations.reached(ended.revision);
     // Where no provider has a machine to stop, this is the end already.
-    await meetDeadline(records, params.id);
+    if (ended.record.machine === null) await meetDeadline(deps, params.id);
+    else deps.provisioner.wake();
     return { body: await instanceOf(deps, (await getInstance(records, params.id)).record) };
   },
 };

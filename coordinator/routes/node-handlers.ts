@@ -2,6 +2,7 @@
 
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId, Serial } from '#shared/schema/ids.ts';
+import { heldAt } from '../backup/held.ts';
 import type { Deps } from '../deps.ts';
 import { isoTime } from '../ids.ts';
 import { type Certified, enroll as enrollInstance, renew } from '../nodes/enrollment.ts';
@@ -31,7 +32,12 @@ type NodeHandlers = Pick<
 
 export const nodeHandlers: NodeHandlers = {
   async enroll({ body, address }, deps) {
-    const certified = await deps.failures.guard(address, () => enrollInstance(deps, body));
+    const certified = await deps.failures
+      .guard(address, () => enrollInstance(deps, body))
+      .catch((error) => {
+        if (error instanceof BilletError) void deps.comebacks.note(body.instance, error.message);
+        throw error;
+      });
     return { body: issued(deps, certified) };
   },
 
@@ -44,7 +50,7 @@ export const nodeHandlers: NodeHandlers = {
     const { id } = nodeOf(caller);
     const until = AbortSignal.any([signal, AbortSignal.timeout(query.wait * 1000)]);
     const known = new Set(
-      (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, '')),
+      (ifNoneMatch ?? '').split(',').flatMap((tag) => tag.trim().replace(/^W\//, '') || []),
     );
     for (;;) {
       const round = new AbortController();
@@ -52,7 +58,8 @@ export const nodeHandlers: NodeHandlers = {
       const changed = deps.live.nextChange(id, AbortSignal.any([until, round.signal]));
       try {
         const record = await liveInstance(deps, id);
-        const etag = desiredEtag(record, deps.records.store.historyId);
+        const held = await heldAt(deps.records, id, known);
+        const etag = held ?? desiredEtag(record, deps.records.store.historyId);
         if (!known.has(etag)) return { body: await desiredOf(deps, record), etag };
         if (query.wait === 0 || until.aborted) return { unchanged: etag };
         await changed;

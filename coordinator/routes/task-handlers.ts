@@ -3,6 +3,7 @@
 import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
 import { VERSION } from '#shared/version.ts';
+import { countAhead } from '../backup/held.ts';
 import { eventStream } from '../events/stream.ts';
 import { openapiDocument } from '../openapi.ts';
 import type { Records } from '../records.ts';
@@ -49,6 +50,7 @@ export const stateHandlers: StateHandlers = {
 
   async getStatus(_, { records, authority, live }) {
     const instances = await countBy(records.instances, ({ state }) => state);
+    const { open = 0, acknowledged = 0 } = await countBy(records.signals, ({ state }) => state);
     const { revision } = await records.store.get('status');
     return {
       body: {
@@ -60,6 +62,8 @@ export const stateHandlers: StateHandlers = {
         instances,
         connected: live.connectedCount(),
         openTasks: await countOpenTasks(records),
+        ahead: await countAhead(records),
+        openSignals: open + acknowledged,
       },
     };
   },

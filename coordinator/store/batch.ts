@@ -12,21 +12,27 @@ export interface Batch<Job, Result> {
   idle(): Promise<void>;
 }
 
-/** `run` does all jobs in one transaction and returns a result for each, in order. */
-export function batch<Job, Result>(run: (jobs: readonly Job[]) => Result[]): Batch<Job, Result> {
+/**
+ * `run` does all jobs in one transaction and returns a result for each, in order. It comes after `turn`:
+ * what is asked for until then is part of it.
+ */
+export function batch<Job, Result>(
+  run: (jobs: readonly Job[]) => Result[],
+  turn: () => Promise<void> = setImmediate,
+): Batch<Job, Result> {
   let queue: { job: Job; settle: PromiseWithResolvers<Result> }[] = [];
   let working: Promise<void> | null = null;
 
   async function work(): Promise<void> {
     while (queue.length > 0) {
-      await setImmediate();
-      const turn = queue.slice(0, MAX_BATCH);
+      await turn();
+      const jobs = queue.slice(0, MAX_BATCH);
       queue = queue.slice(MAX_BATCH);
       try {
-        const results = run(turn.map(({ job }) => job));
-        for (const [at, { settle }] of turn.entries()) settle.resolve(results[at] as Result);
+        const results = run(jobs.map(({ job }) => job));
+        for (const [at, { settle }] of jobs.entries()) settle.resolve(results[at] as Result);
       } catch (error) {
-        for (const { settle } of turn) settle.reject(error);
+        for (const { settle } of jobs) settle.reject(error);
       }
     }
     working = null;

@@ -80,11 +80,24 @@ export function collection<T>(store: Store, options: CollectionOptions<T>) {
 
   return {
     prefix,
+    version: options.version,
     key,
     put,
     drop,
     get,
     list,
+    /** What a stored entry of this collection holds. */
+    read: found,
+
+    /** Every entry as it is stored, for who needs to decode only what changed; as of one revision. */
+    async *entries(): AsyncGenerator<Entry> {
+      let page = await store.list(`${prefix}/`);
+      yield* page.entries;
+      while (page.next !== null) {
+        page = await store.list(`${prefix}/`, { after: page.next, revision: page.revision });
+        yield* page.entries;
+      }
+    },
 
     /** Every record (whose id starts with `under`), in the order of ids, all as of one revision. */
     async *all(under = ''): AsyncGenerator<Found<T>> {

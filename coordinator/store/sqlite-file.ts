@@ -31,6 +31,9 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT;
    CREATE INDEX versions_by_key ON versions (key);
    INSERT INTO meta VALUES ('compacted', 0);`,
+  // The same tables. From 2 on a stamp says which records there are (coordinator/upgrade/stamp.ts):
+  // 0.1.0, which does not read it, knows 1 only, and leaves such a store alone.
+  '',
 ];
 
 /**
@@ -100,7 +103,7 @@ const pragma = (db: DatabaseSync, name: string) =>
 const isEmpty = (db: DatabaseSync) => db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
 
 /** SQLite's primary result code (sqlite.org/rescode.html); 0 for an error of another kind. */
-const sqliteCode = (error: unknown): number =>
+export const sqliteCode = (error: unknown): number =>
   error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
     ? error.errcode & 0xff
     : 0;

@@ -3,7 +3,6 @@
 
 import { EventEmitter, once } from 'node:events';
 import type { DatabaseSync } from 'node:sqlite';
-import { setImmediate } from 'node:timers/promises';
 import { BilletError } from '#shared/errors.ts';
 import { batch } from './batch.ts';
 import {
@@ -16,6 +15,7 @@ import {
 } from './limits.ts';
 import { compactionTarget, RETENTION, type Retention } from './policy.ts';
 import { openSqliteFile, storeFailed } from './sqlite-file.ts';
+import { sqliteCopies } from './sqlite-snapshot.ts';
 import { sqliteTables } from './sqlite-tables.ts';
 import type { Condition, Entry, Store, Write } from './store.ts';
 
@@ -41,6 +41,7 @@ export function sqliteStore(options: SqliteOptions): Store {
   const { path, retention = RETENTION, progressEvery = 1_000, open = openSqliteFile } = options;
   const db = open(path);
   const tables = sqliteTables(db);
+  const copies = sqliteCopies(db);
   const news = new EventEmitter().setMaxListeners(0);
   let closed = false;
   const historyId = tables.historyId();
@@ -83,7 +84,7 @@ export function sqliteStore(options: SqliteOptions): Store {
     ({ newHead: head, compacted } = done);
     news.emit('news');
     return done.revisions;
-  });
+  }, copies.turn);
 
   function assertOpen(): void {
     if (closed)
@@ -164,7 +165,7 @@ export function sqliteStore(options: SqliteOptions): Store {
         write(() => tables.compact(compacted, next));
         compacted = next;
         news.emit('news');
-        await setImmediate();
+        await copies.turn();
       }
     },
 
@@ -174,6 +175,11 @@ export function sqliteStore(options: SqliteOptions): Store {
       // As much as the largest value: a disk with room for a small commit alone is full.
       write(() => tables.addBallast(MAX_VALUE_BYTES));
       write(tables.dropBallast);
+    },
+
+    async snapshot(file) {
+      assertOpen();
+      return await copies.take(file);
     },
 
     async close() {

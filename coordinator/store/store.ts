@@ -42,6 +42,13 @@ export interface Page {
   readonly next: string | null;
 }
 
+/** What a copy of the store holds. */
+export interface Snapshot {
+  readonly historyId: string;
+  /** As of which it is complete. */
+  readonly revision: number;
+}
+
 /**
  * Revisions count commits from 1; an empty store is at 0. They mean something only together with
  * `historyId`: a store that was restored or replaced has another one.
@@ -93,6 +100,12 @@ export interface Store {
    * storage refused: STORE_FULL, STORE_FAILED. No revision, and nothing that a watcher sees.
    */
   check(): Promise<void>;
+
+  /**
+   * Of an engine that is a file here: copies the whole store, as of one revision, to a new file, while
+   * commits go on. STORE_FULL, STORE_FAILED, and then there is no file.
+   */
+  readonly snapshot?: (path: string) => Promise<Snapshot>;
 
   /** Waits for commits under way. Calls after it are UNAVAILABLE. */
   close(): Promise<void>;

@@ -3,9 +3,11 @@
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId, TaskId } from '#shared/schema/ids.ts';
 import type { TaskOutcome } from '#shared/schema/task.ts';
+import { drainEnded } from '../drain/drain-news.ts';
 import { nodeActor } from '../events/records.ts';
 import type { InstanceRecord } from '../nodes/records.ts';
 import type { Records } from '../records.ts';
+import { rebootQuiet } from '../signals/quiet-writes.ts';
 import type { Change, Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
 import { finish, isUnheard, renew, seenBoot, take } from './lease.ts';
@@ -48,7 +50,7 @@ export async function leaseTasks(
       changes: [
         ...(await stepChanges(records, instance, steps)),
         ...(taken.some(({ next }) => next.spec.kind === 'reboot')
-          ? orderBootChanges(records, found)
+          ? [...orderBootChanges(records, found), ...(await rebootQuiet(records, instance, taken))]
           : []),
       ],
       result: () => taken.map(({ next }) => next),
@@ -86,9 +88,12 @@ export async function reportTask(
     if (next === found.record) return null;
     const why = next.result?.message ? `: ${next.result.message}` : '';
     return {
-      changes: await stepChanges(records, holder, [
-        step(found, next, `task.${next.state}`, `${next.state}${why}`),
-      ]),
+      changes: [
+        ...(await stepChanges(records, holder, [
+          step(found, next, `task.${next.state}`, `${next.state}${why}`),
+        ])),
+        ...(await drainEnded(records, next)),
+      ],
       result: () => next,
     };
   });

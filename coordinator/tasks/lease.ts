@@ -1,7 +1,7 @@
 // Pure rules of a task's life. Every time is given; nothing here reads a clock or a store.
 
 import { BilletError } from '#shared/errors.ts';
-import type { TaskOutcome, TaskSpec } from '#shared/schema/task.ts';
+import type { NodeTaskSpec, TaskOutcome } from '#shared/schema/task.ts';
 import type { TaskRecord } from './records.ts';
 
 const SECOND = 1_000;
@@ -10,11 +10,14 @@ const SECOND = 1_000;
  * How long a holder has until it must renew. The lease of a reboot cannot be renewed: its end is the
  * deadline for the new boot id, and it is never given twice, so that no machine reboots twice.
  */
-export function leaseMs(spec: TaskSpec): number {
+export function leaseMs(spec: NodeTaskSpec): number {
   switch (spec.kind) {
     case 'reboot':
       return 600 * SECOND;
     case 'collect-logs':
+    case 'drain':
+    case 'reconcile':
+    case 'uncordon':
       return 60 * SECOND;
     case 'run-probe':
       return (spec.probe.timeoutSeconds + 30) * SECOND;

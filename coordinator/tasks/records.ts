@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { InstanceId, TaskId } from '#shared/schema/ids.ts';
 import {
   type LeasedTask,
+  NodeTaskSpec,
   type Task,
   TaskOutcome,
-  TaskSpec,
   TaskState,
 } from '#shared/schema/task.ts';
 import { isoTime } from '../ids.ts';
@@ -18,7 +18,7 @@ const Moment = z.int().nonnegative();
 export const TaskRecord = z.strictObject({
   id: TaskId,
   instance: InstanceId,
-  spec: TaskSpec,
+  spec: NodeTaskSpec,
   state: TaskState,
   epoch: z.int().nonnegative(),
   attemptsMax: z.int().positive(),

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId, TaskId } from '#shared/schema/ids.ts';
-import type { TaskSpec } from '#shared/schema/task.ts';
+import type { NodeTaskSpec } from '#shared/schema/task.ts';
 import { COORDINATOR, type News } from '../events/records.ts';
 import { newTaskId } from '../ids.ts';
 import { isLive } from '../nodes/lifecycle.ts';
@@ -21,23 +21,53 @@ export interface TaskStep {
   readonly news: Pick<News, 'actor' | 'kind' | 'text'>;
 }
 
-/** The writes of steps of one instance's tasks; its queue forgets those that have ended. */
+/**
+ * The writes of steps of one instance's tasks, and of new ones; its queue forgets those that have ended.
+ * CONFLICT when it is full.
+ */
 export async function stepChanges(
   records: Records,
   instance: InstanceId,
   steps: readonly TaskStep[],
+  added: readonly TaskRecord[] = [],
 ): Promise<readonly Change[]> {
   const ended = new Set(steps.filter(({ next }) => !isOpen(next)).map(({ next }) => next.id));
-  const queue = ended.size === 0 ? null : await records.queues.get(instance);
-  const open = queue?.record.open.filter((id) => !ended.has(id)) ?? [];
+  const isTouched = ended.size > 0 || added.length > 0;
+  const queue = isTouched ? await records.queues.get(instance) : null;
+  const kept = queue?.record.open.filter((id) => !ended.has(id)) ?? [];
+  const open = [...kept, ...added.map(({ id }) => id)];
+  if (added.length > 0 && open.length > QUEUE_MAX) throw queueFull(instance);
   return [
     ...steps.flatMap(({ found, next, news }) => [
       records.tasks.put(found.id, next, found.revision),
       records.events.tell({ ...news, subject: `task/${found.id}`, details: { instance } }),
     ]),
-    ...(queue ? [records.queues.put(instance, { open }, queue.revision)] : []),
+    ...added.flatMap((task) => [
+      records.tasks.put(task.id, task, ABSENT),
+      records.events.tell({
+        actor: task.createdBy,
+        kind: 'task.created',
+        subject: `task/${task.id}`,
+        text: `${task.spec.kind} was asked of ${instance}`,
+        details: { instance },
+      }),
+    ]),
+    ...(isTouched && (queue || added.length > 0)
+      ? [records.queues.put(instance, { open }, queue?.revision ?? ABSENT)]
+      : []),
   ];
 }
+
+/** A task that nobody holds yet. Not yet written. */
+export const newTask = (
+  records: Records,
+  actor: string,
+  { instance, spec, attemptsMax }: Pick<TaskOrder, 'instance' | 'spec' | 'attemptsMax'>,
+): TaskRecord => ({
+  ...{ id: newTaskId(), instance, spec, state: 'pending', epoch: 0, attemptsMax },
+  ...{ createdAt: records.clock.now(), createdBy: actor },
+  ...{ leaseExpiresAt: null, bootId: null, finishedAt: null, result: null },
+});
 
 /** The tasks of an instance that have not ended, oldest first. */
 export async function openTasks(
@@ -51,7 +81,7 @@ export async function openTasks(
 
 export interface TaskOrder {
   readonly instance: InstanceId;
-  readonly spec: TaskSpec;
+  readonly spec: NodeTaskSpec;
   readonly attemptsMax: number;
   readonly idempotencyKey?: string | undefined;
 }
@@ -68,43 +98,17 @@ export async function createTask(
   const { instance, spec, attemptsMax, idempotencyKey } = order;
   const key = idempotencyKey === undefined ? null : hash(`${actor}\0${idempotencyKey}`);
   const request = hash(JSON.stringify({ instance, spec, attemptsMax }));
-  const id = newTaskId();
   const task = await transact(records.store, `tasks of ${instance}`, async () => {
     const used = key === null ? null : await records.taskKeys.get(key);
     if (used) return null;
-    const [found, queue] = await Promise.all([
-      records.instances.get(instance),
-      records.queues.get(instance),
-    ]);
+    const found = await records.instances.get(instance);
     if (!found || !isLive(found.record.state)) throw noInstance(instance);
-    const open = queue?.record.open ?? [];
-    if (open.length >= QUEUE_MAX) throw queueFull(instance);
-    const record: TaskRecord = {
-      id,
-      instance,
-      spec,
-      state: 'pending',
-      epoch: 0,
-      attemptsMax,
-      createdAt: records.clock.now(),
-      createdBy: actor,
-      leaseExpiresAt: null,
-      bootId: null,
-      finishedAt: null,
-      result: null,
-    };
+    const record = newTask(records, actor, order);
+    const keyed = { task: record.id, request };
     return {
       changes: [
-        records.tasks.put(id, record, ABSENT),
-        records.queues.put(instance, { open: [...open, id] }, queue?.revision ?? ABSENT),
-        ...(key === null ? [] : [records.taskKeys.put(key, { task: id, request }, ABSENT)]),
-        records.events.tell({
-          actor,
-          kind: 'task.created',
-          subject: `task/${id}`,
-          text: `${spec.kind} was asked of ${instance}`,
-          details: { instance },
-        }),
+        ...(await stepChanges(records, instance, [], [record])),
+        ...(key === null ? [] : [records.taskKeys.put(key, keyed, ABSENT)]),
       ],
       // The instance must not have ended meanwhile.
       conditions: [{ key: records.instances.key(instance), revision: found.revision }],

@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '#shared/clock.ts';
-import { BilletError } from '#shared/errors.ts';
 import type { CommandIo } from '../../cli/command-io.ts';
 import { probeAccelerator } from '../../coordinator/drivers/kvm.ts';
 import { prepareArtifacts } from '../../lab/artifacts.ts';
 import { cacheDirOf } from '../../setup/build/cache.ts';
 import { bootNode, tryNext } from './boot-node.ts';
+import { outcomeOf } from './outcome.ts';
 import { publish, type Scene } from './scene.ts';
 import { terminalView, type View } from './view.ts';
 
@@ -22,7 +22,6 @@ const USAGE = `Usage: npm run demo [-- --once] [-- --cpus N] [-- --memory MIB]
   --cpus      virtual CPUs of the machine (default 2)
   --memory    its memory in MiB (default 2048)
 `;
-const INTERRUPTED = 130;
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -46,21 +45,10 @@ async function main(): Promise<number> {
   if (options === null) return 2;
   const view = terminalView(io);
   const dir = await mkdtemp(join(tmpdir(), 'billet-demo-'));
-  try {
-    await play(view, dir, options);
-    return 0;
-  } catch (error) {
-    if (interrupt.signal.aborted) {
-      view.text('\nStopped. Nothing is left running.');
-      return INTERRUPTED;
-    }
-    const hint = error instanceof BilletError ? error.hint : 'please report this as a defect';
-    view.problem(error instanceof Error ? error.message : String(error), hint);
-    return 1;
-  } finally {
-    view.close();
-    await rm(dir, { recursive: true, force: true });
-  }
+  return await outcomeOf(view, interrupt.signal, {
+    play: () => play(view, dir, options),
+    clear: () => rm(dir, { recursive: true, force: true }),
+  });
 }
 
 interface Options {

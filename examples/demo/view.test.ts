@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chart, stageLine } from './view.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { testIo } from '../../cli/testing.ts';
+import { chart, stageLine, terminalView } from './view.ts';
 
 test('no line of the demo is wider than the screen, whatever a node writes', () => {
   const long = 'x'.repeat(200);
@@ -8,6 +10,22 @@ test('no line of the demo is wider than the screen, whatever a node writes', () 
     assert.ok(stageLine(long, long, 1234.5, columns).length <= columns);
     for (const line of chart([{ title: long, detail: '', atSeconds: 99, seconds: 99 }], columns))
       assert.ok(line.length <= columns);
+  }
+});
+
+test('what goes on is told on one line of the screen where there is no terminal, too', async () => {
+  const { io, stdout } = testIo();
+  let now = 0;
+  const clock = { ...io.clock, monotonic: () => now };
+  const view = terminalView({ ...io, clock });
+  try {
+    view.live(`billet signal list ${'--flag '.repeat(20)}`);
+    now = 60_000;
+    for (let turns = 0; turns < 100 && stdout() === ''; turns += 1) await delay(10);
+    assert.match(stdout(), /^ {2}… billet signal list .*…, 60 s\n$/);
+    assert.ok(stdout().trimEnd().length <= io.columns);
+  } finally {
+    view.close();
   }
 });
 

@@ -47,13 +47,14 @@ export function terminalView(io: CommandIo): View {
       const share = progress
         ? ` (${megabytes(progress.doneBytes)} of ${megabytes(progress.totalBytes)})`
         : '';
-      io.stdout.write(`  … ${clean(text)}${share}, ${seconds}\n`);
+      const tail = `${share}, ${seconds}`;
+      io.stdout.write(`  … ${clipped(text, io.columns - 4 - tail.length)}${tail}\n`);
       return;
     }
     const spinner = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'[frame++ % 10] ?? '';
     const tail = progress ? bar(progress) : seconds;
     const room = io.columns - 6 - tail.length;
-    io.stdout.write(`\r\u001b[K  ${paint('36', spinner)} ${clean(text).slice(0, room)} ${tail}`);
+    io.stdout.write(`\r\u001b[K  ${paint('36', spinner)} ${clipped(text, room)} ${tail}`);
   }
   const timer = setInterval(draw, REDRAW_MS);
   if (io.interactive) io.stdout.write('\u001b[?25l');
@@ -92,9 +93,15 @@ export function stageLine(
   const right = seconds === null ? '' : `${seconds.toFixed(1)} s`.padStart(8);
   const titleWidth = Math.min(38, columns - 30);
   const detailWidth = columns - titleWidth - right.length - 6;
-  const left = clean(title).slice(0, titleWidth).padEnd(titleWidth);
-  const middle = clean(detail).slice(0, detailWidth).padEnd(detailWidth);
+  const left = clipped(title, titleWidth).padEnd(titleWidth);
+  const middle = clipped(detail, detailWidth).padEnd(detailWidth);
   return `  ${paint('32', '✓')} ${left} ${paint('2', middle)} ${right}`.trimEnd();
+}
+
+/** What does not fit ends with an ellipsis. */
+function clipped(text: string, width: number): string {
+  const safe = clean(text);
+  return safe.length <= width ? safe : `${safe.slice(0, width - 1)}…`;
 }
 
 function bar({ doneBytes, totalBytes }: Progress): string {

@@ -11,7 +11,7 @@ import { cached } from './cache.ts';
 import { type Argv, run } from './drivers/run.ts';
 
 /** Static but for libc, which every Debian from bookworm on has. Name and release of each. */
-const TOOLS = { cosign: '2.5', 'docker-registry': '2.8', oras: '1.2' } as const;
+const TOOLS = { cosign: '2.5', 'docker-registry': '2.8', kubectl: '1.32', oras: '1.2' } as const;
 
 /** The path of each program. */
 export type PeerTools = Readonly<Record<keyof typeof TOOLS, string>>;
@@ -39,6 +39,7 @@ export async function peerTools(context: PeerToolsContext): Promise<PeerTools> {
     cosign: join(bin, 'cosign'),
     // Unpacked, not installed: the package would start it, for everybody to reach.
     'docker-registry': join(bin, 'docker-registry'),
+    kubectl: join(bin, 'kubectl'),
     oras: join(bin, 'oras'),
   };
 }
@@ -58,6 +59,8 @@ async function download(
     `Dir::State::Lists=${join(dir, 'lists')}`,
     `Dir::Cache=${dir}`,
     'Acquire::Languages=none',
+    // Whatever this machine has installed, under the same name from elsewhere too, is not asked.
+    'Dir::State::status=/dev/null',
     // The cache belongs to whoever builds, and apt's own user could not write there.
     'APT::Sandbox::User=root',
   ].flatMap((setting) => ['-o', setting]);

@@ -2,7 +2,8 @@
 // its name in the details and becomes the code of its status.
 
 import { z } from 'zod';
-import { BilletError, CODES, type Code } from '../errors.ts';
+import { CODES } from '../error-codes.ts';
+import { BilletError, type Code } from '../errors.ts';
 
 const Problem = z.object({
   code: z.string().max(64),

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { Agent } from 'undici';
 import { getNode, listNodes, putNodeSpec } from '../routes/operator.ts';
 import { NodeName } from '../schema/ids.ts';
-import { NodeSpec } from '../schema/records.ts';
+import { Derived, NodeSpec } from '../schema/records.ts';
 import { type RouteClient, routeClient } from './route-client.ts';
 
 let answer: (request: IncomingMessage, response: ServerResponse, body: string) => void;
@@ -37,8 +37,22 @@ const name = NodeName.parse('web-1');
 const node = {
   name: 'web-1',
   spec: {},
+  derived: Derived.parse({
+    class: null,
+    template: null,
+    platform: null,
+    publication: null,
+    region: null,
+    instanceType: null,
+    lifecycleClass: 'persistent',
+    install: null,
+    bootImage: null,
+    modules: [],
+    settings: {},
+  }),
   generation: 1,
   instance: null,
+  set: null,
   createdAt: '2026-11-21T00:00:00.000Z',
   revision: 7,
 };

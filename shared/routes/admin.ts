@@ -77,6 +77,10 @@ export const getStatus = {
     instances: z.record(z.string(), z.int().nonnegative()),
     connected: z.int().nonnegative(),
     openTasks: z.int().nonnegative(),
+    /** Instances that are newer than a restored backup, and wait to be accepted. */
+    ahead: z.int().nonnegative().default(0),
+    /** Signals that are not resolved. */
+    openSignals: z.int().nonnegative().default(0),
   }),
 } as const satisfies Route;
 

@@ -1,16 +1,14 @@
-// Nodes, instances, tokens and tasks as operators work with them. Bodies are strict.
+// Nodes, instances and tokens as operators work with them. Bodies are strict.
 
 import { z } from 'zod';
 import { Digest } from '../digest.ts';
-import { InstanceId, NodeName, Serial, TaskId, TokenId } from '../schema/ids.ts';
+import { InstanceId, NodeName, ResourceName, Serial, TokenId } from '../schema/ids.ts';
 import { Instance, InstanceState, Node, NodeSpec, Token } from '../schema/records.ts';
-import { Task, TaskSpec, TaskState } from '../schema/task.ts';
 import { empty, none, pageOf, pageQuery } from './common.ts';
 import type { Route } from './route.ts';
 
 const nodeParams = z.strictObject({ name: NodeName });
 const instanceParams = z.strictObject({ id: InstanceId });
-const taskParams = z.strictObject({ id: TaskId });
 
 export const createNode = {
   method: 'POST',
@@ -19,7 +17,12 @@ export const createNode = {
   summary: 'Create a node; the same request again returns the same node',
   params: none,
   query: none,
-  body: z.strictObject({ name: NodeName, spec: NodeSpec }),
+  body: z.strictObject({
+    name: NodeName,
+    spec: NodeSpec,
+    /** The set of documents that it is of, for `billet apply --prune`. */
+    set: ResourceName.nullable().default(null),
+  }),
   reply: Node,
   status: 201,
   bodyBytesMax: 256 * 1024,
@@ -32,7 +35,7 @@ export const listNodes = {
   caller: 'viewer',
   summary: 'List nodes',
   params: none,
-  query: pageQuery,
+  query: pageQuery.extend({ set: ResourceName.optional() }),
   body: none,
   reply: pageOf(Node),
 } as const satisfies Route;
@@ -124,10 +127,17 @@ export const terminateInstance = {
   method: 'POST',
   path: '/v1/instances/{id}/terminate',
   caller: 'operator',
-  summary: 'End an instance: certificates revoked, tokens and tasks closed',
+  summary: 'End an instance: certificates revoked, tokens and tasks closed, its machine destroyed',
   params: instanceParams,
   query: none,
-  body: empty,
+  body: z
+    .strictObject({
+      /** Also when it runs and was not drained. */
+      force: z.boolean().default(false),
+      /** Also when its provider cannot prove that the machine is gone: it stays as a leftover. */
+      abandon: z.boolean().default(false),
+    })
+    .default({ force: false, abandon: false }),
   reply: Instance,
 } as const satisfies Route;
 
@@ -182,58 +192,4 @@ export const revokeToken = {
   query: none,
   body: empty,
   reply: Token,
-} as const satisfies Route;
-
-export const createTask = {
-  method: 'POST',
-  path: '/v1/tasks',
-  caller: 'operator',
-  summary: 'Give an instance something to do once',
-  params: none,
-  query: none,
-  body: z.strictObject({
-    instance: InstanceId,
-    spec: TaskSpec,
-    attemptsMax: z.int().min(1).max(10).default(3),
-    /** The same key and request again returns the same task. */
-    idempotencyKey: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,128}$/)
-      .optional(),
-  }),
-  reply: Task,
-  status: 201,
-} as const satisfies Route;
-
-export const listTasks = {
-  method: 'GET',
-  path: '/v1/tasks',
-  caller: 'viewer',
-  summary: 'List tasks',
-  params: none,
-  query: pageQuery.extend({ instance: InstanceId.optional(), state: TaskState.optional() }),
-  body: none,
-  reply: pageOf(Task),
-} as const satisfies Route;
-
-export const getTask = {
-  method: 'GET',
-  path: '/v1/tasks/{id}',
-  caller: 'viewer',
-  summary: 'Show one task',
-  params: taskParams,
-  query: none,
-  body: none,
-  reply: Task,
-} as const satisfies Route;
-
-export const cancelTask = {
-  method: 'POST',
-  path: '/v1/tasks/{id}/cancel',
-  caller: 'operator',
-  summary: 'Take a task back; its holder can no longer report it',
-  params: taskParams,
-  query: none,
-  body: empty,
-  reply: Task,
 } as const satisfies Route;

@@ -24,8 +24,11 @@ export interface Route {
   readonly status?: 200 | 201 | 202;
   /** Largest body, in bytes; 64 KiB without it. */
   readonly bodyBytesMax?: number;
-  /** JSON without it. An `events` reply is text/event-stream of `reply`; a `socket` is a WebSocket. */
-  readonly form?: 'events' | 'socket' | 'text';
+  /**
+   * JSON without it. An `events` reply is text/event-stream of `reply`; a `socket` is a WebSocket;
+   * `bytes` are a file, whole only when the response ended as it should.
+   */
+  readonly form?: 'events' | 'socket' | 'text' | 'bytes';
 }
 
 export type Params<R extends Route> = z.infer<R['params']>;

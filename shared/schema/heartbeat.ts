@@ -24,6 +24,8 @@ export const ModuleState = z.object({
   image: Digest,
   /** merged: part of the system image; attached: its services run; failed: they should but don't. */
   state: z.enum(['merged', 'attached', 'failed']),
+  /** Where its data outlive generations; what is lost with the disks of the node. */
+  persistent: z.array(z.string().max(4096)).max(64).optional(),
 });
 export type ModuleState = z.infer<typeof ModuleState>;
 
@@ -57,6 +59,10 @@ export const Heartbeat = z.object({
     .optional(),
   verdicts: z.array(Verdict).max(16).optional(),
   conditions: z.array(Condition).max(64).default([]),
+  /** Names of containers that run, where the node has a container engine. */
+  containers: z.array(z.string().max(256)).max(64).optional(),
+  /** The provider said, on the machine, that it takes it away then. */
+  preemption: z.object({ endsAt: Timestamp }).optional(),
   /** One-minute load average, as in /proc/loadavg. */
   load1: z.number().nonnegative().optional(),
   memoryTotalBytes: z.int().positive().optional(),

@@ -38,6 +38,16 @@ export const CredentialName = z
   .brand<'CredentialName'>();
 export type CredentialName = z.infer<typeof CredentialName>;
 
+/** A platform, template, class, pool, region …: what operators name, and write in documents. */
+export const ResourceName = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/,
+    'lower-case letters, digits, dots and dashes, at most 63',
+  )
+  .brand<'ResourceName'>();
+export type ResourceName = z.infer<typeof ResourceName>;
+
 /** X.509 serial number, lower-case hexadecimal without leading zeros or separators. */
 export const Serial = z
   .string()

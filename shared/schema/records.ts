@@ -3,40 +3,80 @@
 
 import { z } from 'zod';
 import { Digest } from '../digest.ts';
+import { LifecycleClass, PLACEMENT } from './class.ts';
 import { BootImage } from './desired.ts';
+import { Drain } from './drain.ts';
 import { Facts } from './facts.ts';
-import { Heartbeat } from './heartbeat.ts';
+import { Condition, Heartbeat } from './heartbeat.ts';
 import {
   CredentialName,
   InstanceId,
   MacAddress,
   NodeName,
+  ResourceName,
   Serial,
   Timestamp,
   TokenId,
 } from './ids.ts';
-import { ModuleRef } from './module.ts';
+import { InstallPlan } from './install-plan.ts';
+import { ModuleName, ModuleRef } from './module.ts';
+import { Machine, ProviderKind } from './provider.ts';
+import { Labels } from './resource.ts';
 import { Settings } from './settings.ts';
 
-/** What an operator writes. Strict. */
+/** What an operator writes. Strict. What it says itself goes before what its template says. */
 export const NodeSpec = z.strictObject({
+  class: ResourceName.nullable().default(null),
+  pool: ResourceName.nullable().default(null),
+  ...PLACEMENT,
+  /** Null: as its class says, or else persistent. Fixed once its first instance exists. */
+  lifecycleClass: LifecycleClass.nullable().default(null),
+  /** Null: as its class says. */
+  install: InstallPlan.nullable().default(null),
+  /** Beside those of its template, or in the place of the one with the same name. */
   modules: z.array(ModuleRef.strict()).max(64).default([]),
+  /** Modules of its template that it goes without. */
+  withoutModules: z.array(ModuleName).max(64).default([]),
+  /** Null: what its platform has published. */
   bootImage: BootImage.strict().nullable().default(null),
+  /** `sshKeys`, for emergencies, come after those of its template; others replace what it says. */
   settings: Settings.default({}),
   /** By these a machine that boots over the network is known. */
   macs: z.array(MacAddress).max(64).default([]),
   /** SMBIOS system UUID, lower case. */
   dmiUuid: z.uuid().nullable().default(null),
-  labels: z.record(z.string().regex(/^[a-z][a-z0-9./-]{0,62}$/), z.string().max(256)).default({}),
+  labels: Labels,
+  /** For people and programs; nothing here acts on it. */
+  metadata: z.record(z.string().min(1).max(63), z.string().max(4096)).default({}),
 });
 export type NodeSpec = z.infer<typeof NodeSpec>;
+
+/** What a node comes to: its template, class and pool, and its own spec over them. */
+export const Derived = z.object({
+  class: ResourceName.nullable(),
+  template: ResourceName.nullable(),
+  platform: ResourceName.nullable(),
+  /** Whose boot image it is; null with one of its own, and while nothing is published. */
+  publication: ResourceName.nullable(),
+  region: ResourceName.nullable(),
+  instanceType: ResourceName.nullable(),
+  lifecycleClass: LifecycleClass,
+  install: InstallPlan.nullable(),
+  bootImage: BootImage.nullable(),
+  modules: z.array(ModuleRef).max(64),
+  settings: Settings,
+});
+export type Derived = z.infer<typeof Derived>;
 
 export const Node = z.object({
   name: NodeName,
   spec: NodeSpec,
-  /** Grows with each change of the spec. */
+  derived: Derived,
+  /** Grows with each change of the spec, and of what its template says. */
   generation: z.int().positive(),
   instance: InstanceId.nullable(),
+  /** The set of documents whose `billet apply` made it. */
+  set: ResourceName.nullable(),
   createdAt: Timestamp,
   /** For If-Match. */
   revision: z.int().positive(),
@@ -58,7 +98,12 @@ export type InstanceState = z.infer<typeof InstanceState>;
 
 export const Instance = z.object({
   id: InstanceId,
+  /** While it waits in a warm pool no node has it, and it goes by its own id. */
   node: NodeName,
+  /** In whose warm pool it waits; null once a node has it. */
+  pool: ResourceName.nullable().default(null),
+  provider: ProviderKind,
+  lifecycleClass: LifecycleClass,
   state: InstanceState,
   reason: z.string(),
   createdAt: Timestamp,
@@ -69,12 +114,30 @@ export const Instance = z.object({
   rejected: z.array(z.object({ generation: z.int().positive(), reason: z.string() })),
   /** Whether the next network boot gets a token. */
   bootOrdered: z.boolean(),
+  /** Newer than the backup that was restored: it keeps what it has until it is accepted. */
+  ahead: z
+    .object({ generation: z.int().positive(), since: Timestamp, condition: Condition })
+    .nullable()
+    .default(null),
   facts: Facts.nullable(),
   /** The newest one. */
   heartbeat: Heartbeat.nullable(),
   lastSeenAt: Timestamp.nullable(),
   connected: z.boolean(),
   certificate: z.object({ serial: Serial, notAfter: Timestamp }).nullable(),
+  /** Whether nothing was left running on it when its drain ended. */
+  drained: z.boolean(),
+  /** Null where none was ordered, or it was taken back. */
+  drain: Drain.nullable().default(null),
+  /** A machine that asked as this instance after its end, and was refused. */
+  cameBack: z
+    .object({ firstAt: Timestamp, lastAt: Timestamp, how: z.string() })
+    .nullable()
+    .default(null),
+  /** When its provider takes the machine away, as far as it said so. */
+  preemptedAt: Timestamp.nullable().default(null),
+  /** At its provider; null where a person provides it. */
+  machine: Machine.nullable(),
 });
 export type Instance = z.infer<typeof Instance>;
 

@@ -1,10 +1,11 @@
 // Tasks are leased, not sent: an agent holds one until it reports or the lease runs out.
 
 import { z } from 'zod';
+import { DrainOrder, DrainReport } from './drain.ts';
 import { InstanceId, TaskId, Timestamp } from './ids.ts';
-import { Probe } from './module.ts';
+import { ModuleName, Probe } from './module.ts';
 
-/** What may be asked once of a node. Strict: operators write it. */
+/** What an operator may ask once of a node. Strict. */
 export const TaskSpec = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('reboot'), reason: z.string().max(256).default('') }),
   z.strictObject({
@@ -17,8 +18,22 @@ export const TaskSpec = z.discriminatedUnion('kind', [
     lines: z.int().min(1).max(2000).default(200),
   }),
   z.strictObject({ kind: z.literal('run-probe'), probe: Probe }),
+  /** Look again now; done when a whole pass has ended, failed when it left something undone. */
+  z.strictObject({
+    kind: z.literal('reconcile'),
+    /** Service modules that are taken down first, and brought up from nothing if they are wanted. */
+    restart: z.array(ModuleName).max(64).default([]),
+  }),
 ]);
 export type TaskSpec = z.infer<typeof TaskSpec>;
+
+/** With what the coordinator asks as part of a drain: operators order those as drains. */
+export const NodeTaskSpec = z.discriminatedUnion('kind', [
+  ...TaskSpec.options,
+  DrainOrder.extend({ kind: z.literal('drain') }),
+  z.strictObject({ kind: z.literal('uncordon') }),
+]);
+export type NodeTaskSpec = z.infer<typeof NodeTaskSpec>;
 
 export const TaskState = z.enum(['pending', 'leased', 'succeeded', 'failed', 'cancelled']);
 export type TaskState = z.infer<typeof TaskState>;
@@ -33,6 +48,8 @@ export const TaskOutcome = z.object({
     .string()
     .max(256 * 1024)
     .optional(),
+  /** Of a drain. */
+  drain: DrainReport.optional(),
 });
 export type TaskOutcome = z.infer<typeof TaskOutcome>;
 
@@ -40,7 +57,7 @@ export type TaskOutcome = z.infer<typeof TaskOutcome>;
 export const Task = z.object({
   id: TaskId,
   instance: InstanceId,
-  spec: TaskSpec,
+  spec: NodeTaskSpec,
   state: TaskState,
   /** How many times it was leased; also the epoch of the newest lease. */
   epoch: z.int().nonnegative(),

@@ -18,6 +18,11 @@ export type Change =
 export type Around = (change: Change, act: (data?: Buffer) => Promise<unknown>) => Promise<unknown>;
 
 const watched = new Map<string, Watched>();
+/**
+ * Every file that is open, also one that an agent got after its death: a handle that nobody holds is
+ * closed by the garbage collector, which Node takes for an error.
+ */
+const held = new Set<FileHandle>();
 const real = { ...promises };
 
 interface Watched {
@@ -33,11 +38,17 @@ export function watchDisk(dir: string, around: Around): () => Promise<void> {
   watched.set(resolve(dir), own);
   return async () => {
     if (watched.get(resolve(dir)) === own) watched.delete(resolve(dir));
-    for (const file of own.open) await file.close();
+    for (const file of own.open) await closed(file);
     if (watched.size > 0) return;
+    for (const file of held) await closed(file);
     Object.assign(promises, real);
     syncBuiltinESMExports();
   };
+}
+
+async function closed(file: FileHandle): Promise<void> {
+  held.delete(file);
+  await file.close();
 }
 
 function watcherOf(path: string): Watched | null {
@@ -56,6 +67,7 @@ function install(): void {
       const creates = /^[wa]/.test(String(flags));
       const act = () => real.open(path, flags, mode);
       const file = creates ? await through(path, { call: 'create', path }, act) : await act();
+      held.add(file as FileHandle);
       watcherOf(path)?.open.add(file as FileHandle);
       return handleOf(file as FileHandle, path);
     },
@@ -79,7 +91,7 @@ function handleOf(file: FileHandle, path: string): FileHandle {
   const own: Partial<Record<keyof FileHandle, unknown>> = {
     close: () => {
       for (const { open } of watched.values()) open.delete(file);
-      return file.close();
+      return closed(file);
     },
     sync: () => through(path, { call: 'sync', path }, () => file.sync()),
     datasync: () => through(path, { call: 'sync', path }, () => file.datasync()),

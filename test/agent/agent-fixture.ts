@@ -92,7 +92,14 @@ export async function startAgent(
       runDir,
       booted: options.booted ?? null,
       openPorts: async () => testNode(dir, options.modules),
+      notices: async () => null,
       conditions: () => [],
+      // Nothing of this machine itself.
+      sites: {
+        socket: join(dir, 'docker.sock'),
+        kubeconfigs: [join(dir, 'kubeconfig')],
+        cgroups: join(dir, 'cgroup'),
+      },
     },
     stop.signal,
   );

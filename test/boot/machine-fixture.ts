@@ -31,11 +31,12 @@ export interface StageOptions {
   readonly start?: (options: FleetOptions) => Promise<Fleet>;
   readonly httpsPort?: number;
   readonly guestPort?: number;
+  readonly providers?: FleetOptions['providers'];
 }
 
 /** Builds what is missing (minutes at the first time), starts a fleet and fills its registry. */
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
-  const { start = startFleet, guestPort } = options;
+  const { start = startFleet, guestPort, providers } = options;
   const abort = new AbortController();
   const { signal } = abort;
   const dir = await mkdtemp(join(tmpdir(), 'billet-vm-'));
@@ -52,6 +53,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     signal,
     heartbeatSeconds: 2,
     ...(guestPort === undefined ? {} : { guestPort }),
+    ...(providers === undefined ? {} : { providers }),
   };
   let fleet = await start(place);
   const machines: PoweredMachine[] = [];

@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { ShownClaim } from '../../agent/identity/claim.ts';
-import { createCsr } from '../../agent/identity/csr.ts';
 import { type Enrolled, ensureEnrolled } from '../../agent/identity/ensure-enrolled.ts';
 import type { NodeKey } from '../../agent/identity/key.ts';
 import { type Clock, systemClock } from '../../shared/clock.ts';
+import { createCsr } from '../../shared/csr.ts';
 import { sha256 } from '../../shared/digest.ts';
 import { routes } from '../../shared/routes/table.ts';
 import { ClaimCode, type ClaimStatus } from '../../shared/schema/claim.ts';

@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createCsr } from '../../agent/identity/csr.ts';
+import { createCsr } from '../../shared/csr.ts';
 import type { Code } from '../../shared/errors.ts';
 import { routes } from '../../shared/routes/table.ts';
 import { ClaimCode } from '../../shared/schema/claim.ts';
@@ -183,7 +183,7 @@ test('a claim that ends with its instance serves nobody', async () => {
   const machine = newMachine(fixture);
   const { code } = await machine.open();
   const id = idOf(await approve(fixture, code, await makeNode(fixture, 'ended-1')));
-  await fixture.admin.call(routes.terminateInstance, { params: { id } });
+  await fixture.admin.call(routes.terminateInstance, { params: { id }, body: { force: true } });
   await assert.rejects(machine.enroll(id), { code: 'TOKEN_INVALID' });
 });
 

@@ -7,7 +7,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
-import { createCsr } from '../../agent/identity/csr.ts';
 import type { NodeKey } from '../../agent/identity/key.ts';
 import type { ConfigInput } from '../../coordinator/config.ts';
 import { silentLog } from '../../coordinator/log.ts';
@@ -18,6 +17,7 @@ import {
 } from '../../coordinator/main.ts';
 import { type RouteClient, routeClient } from '../../shared/client/route-client.ts';
 import { type Clock, systemClock } from '../../shared/clock.ts';
+import { createCsr } from '../../shared/csr.ts';
 import { routes } from '../../shared/routes/table.ts';
 import { Facts } from '../../shared/schema/facts.ts';
 import { Heartbeat } from '../../shared/schema/heartbeat.ts';

@@ -186,7 +186,11 @@ export async function converse(host: Host): Promise<Told> {
     });
     await step('credential deletion', drop, () => drop().catch(gone));
     await step('termination', () =>
-      admin.call(routes.terminateInstance, { params: { id: instance }, body: {}, timeoutMs }),
+      admin.call(routes.terminateInstance, {
+        params: { id: instance },
+        body: { force: true },
+        timeoutMs,
+      }),
     );
     const remove = () =>
       admin.call(routes.deleteNode, { params: { name: spare }, body: {}, timeoutMs });

@@ -88,7 +88,7 @@ test('heartbeats go up a channel, replies and nudges come down', { timeout: 10_0
   assert.ok(shown.connected && shown.lastSeenAt !== null && shown.state === 'running');
   const newer = await openChannel(node);
   assert.equal(await channel.closed, 1008);
-  await admin.call(routes.terminateInstance, { params: { id: node.id }, body: {} });
+  await admin.call(routes.terminateInstance, { params: { id: node.id }, body: { force: true } });
   assert.equal(await newer.closed, 1006, 'the end of the instance ends its connections');
   const ended = bodyOf(await admin.call(routes.getInstance, { params: { id: node.id } }));
   assert.deepEqual([ended.state, ended.connected], ['terminated', false]);

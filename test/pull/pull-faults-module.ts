@@ -28,7 +28,8 @@ import {
   temporaryLayout,
 } from '../../shared/artifact/signature/testing.ts';
 import { type Digest, hexOf, sha256 } from '../../shared/digest.ts';
-import { BilletError, CODES, type Code } from '../../shared/errors.ts';
+import { CODES } from '../../shared/error-codes.ts';
+import { BilletError, type Code } from '../../shared/errors.ts';
 import {
   LABEL_FSVERITY,
   LABEL_MODULE,

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { objectsOf } from '#shared/artifact/composefs/tree.ts';
-import { BilletError, CODES } from '#shared/errors.ts';
+import { CODES } from '#shared/error-codes.ts';
+import { BilletError } from '#shared/errors.ts';
 import { needsRoot as skip, smallExt4 } from './pull-faults-disk.ts';
 import { craft, noise, openShop, ordinary, pullNode, refused } from './pull-faults-module.ts';
 import { cutAfter, faultyRegistry, hastySource, honest } from './pull-faults-registry.ts';

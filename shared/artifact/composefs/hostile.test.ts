@@ -27,7 +27,7 @@ const images = ['mixed.erofs', 'xattrs.erofs', 'hardlinks.erofs'].map(vector);
 const dumps = ['mixed.dump', 'xattrs.dump', 'hardlinks.dump'].map(vector);
 
 test('broken tars, images and dumps are read or refused with a code', async () => {
-  for (let seed = 1; seed <= 100; seed += 1) {
+  for (let seed = 1; seed <= 40; seed += 1) {
     const random = randomOf(seed);
     try {
       await judgeTar(hostileTar(random));

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '#shared/clock.ts';
+import { NodeSpec } from '#shared/schema/records.ts';
+import { records as openRecords } from '../records.ts';
+import { sqliteStore } from '../store/sqlite.ts';
+import { putNodeSpec } from './node-writes.ts';
+import { nodeView } from './views.ts';
+
+/** As version 0.1.0 wrote them, byte for byte. */
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const INSTANCE = 'i-0123456789abcdef';
+const OLD_NODE = {
+  name: 'web-1',
+  spec: {
+    modules: [
+      {
+        name: 'base',
+        kind: 'system',
+        version: '1.0.0',
+        repository: 'base',
+        manifest: DIGEST,
+        image: DIGEST,
+      },
+    ],
+    bootImage: null,
+    settings: { hostname: 'web-1' },
+    macs: ['52:54:00:12:34:56'],
+    dmiUuid: null,
+    labels: { rack: 'b7' },
+  },
+  generation: 3,
+  instance: INSTANCE,
+  createdAt: 1_700_000_000_000,
+};
+
+test('a node that version 1 stored comes to what its spec said, at the same generation', async () => {
+  const store = sqliteStore({ path: ':memory:' });
+  const records = openRecords(store, systemClock);
+  const put = (node: object, name: string) =>
+    store.commit(
+      [],
+      [{ kind: 'put', key: `nodes/${name}`, value: JSON.stringify({ v: 1, record: node }) }],
+    );
+  try {
+    await put(OLD_NODE, 'web-1');
+    const { instance: _, ...rest } = OLD_NODE;
+    await put({ ...rest, name: 'web-2', instance: null }, 'web-2');
+    const found = await records.nodes.get('web-1');
+    assert.ok(found);
+    const { spec, derived, lives, generation } = found.record;
+    assert.deepEqual(derived.modules, OLD_NODE.spec.modules);
+    assert.deepEqual(derived.settings, OLD_NODE.spec.settings);
+    assert.deepEqual(spec, NodeSpec.parse(OLD_NODE.spec));
+    assert.deepEqual([generation, lives, derived.lifecycleClass], [3, 1, 'persistent']);
+    assert.equal((await records.nodes.get('web-2'))?.record.lives, 0);
+    assert.equal(nodeView(found).set, null);
+    // What an older `billet` sends again is still the same node.
+    const name = found.record.name;
+    const same = { name, spec: NodeSpec.parse(OLD_NODE.spec), ifMatch: null };
+    assert.equal((await putNodeSpec(records, 'operator:ann', same)).revision, found.revision);
+  } finally {
+    await store.close();
+  }
+});
