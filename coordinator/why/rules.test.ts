@@ -79,7 +79,7 @@ test('a module of another name that changed at the same moment comes after it', 
 test('settings and boot image that changed are named by field and kernel', () => {
   const boot = (kernelRelease: string) => ({
     ...{ repository: 'boot', manifest: manifestOf('m'), kernel: manifestOf('k') },
-    ...{ initramfs: manifestOf('i'), kernelRelease, commandLine: '' },
+    ...{ initramfs: manifestOf('i'), uki: null, loader: null, kernelRelease, commandLine: '' },
   });
   const generations = [
     generationOf(1, [], { settings: { timezone: 'Etc/UTC' }, bootImage: boot('6.12.1') }),

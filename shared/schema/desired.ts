@@ -4,17 +4,22 @@
 import { z } from 'zod';
 import { Digest } from '../digest.ts';
 import { InstanceId, NodeName } from './ids.ts';
+import { InstallOrder } from './install-plan.ts';
 import { ModuleRef } from './module.ts';
 import { Settings } from './settings.ts';
 
 export const DESIRED_TYPE = 'application/vnd.billet.desired.v1+json';
 
-/** Kernel and initramfs, as an OCI artifact of the coordinator's registry. */
+/** Kernel and initramfs, and both as one EFI program, as an OCI artifact of the coordinator's registry. */
 export const BootImage = z.object({
   repository: z.string().min(1).max(512),
   manifest: Digest,
   kernel: Digest,
   initramfs: Digest,
+  /** Unified kernel image (uapi-group.org, UKI): what a boot slot of a disk holds. Null: none was built. */
+  uki: Digest.nullable().default(null),
+  /** systemd-boot, for the ESP. */
+  loader: Digest.nullable().default(null),
   /** uname -r of the kernel; the system image has to ship its /lib/modules. */
   kernelRelease: z.string().regex(/^[A-Za-z0-9._+-]{1,128}$/),
   /** Words added to the kernel's command line, without billet.*. */
@@ -36,6 +41,8 @@ export const Desired = z.object({
   /** Grows with every change; never given twice in one history. */
   generation: z.int().positive(),
   bootImage: BootImage.nullable(),
+  /** Null: it boots from no disk of its own. */
+  install: InstallOrder.nullable().default(null),
   modules: z.array(ModuleRef).max(64),
   /** Digest of the merged system image as the coordinator computed it. For comparison only. */
   systemImage: Digest.nullable(),

@@ -13,6 +13,11 @@ export const Disk = z.object({
   wwn: text.optional(),
   model: text.optional(),
   rotational: z.boolean().optional(),
+  /** Names under /dev/disk/by-id/, as systemd's udev rules make them. */
+  byId: z.array(text).max(16).optional(),
+  readOnly: z.boolean().optional(),
+  /** A USB stick or the like: it may be what the machine booted from. */
+  removable: z.boolean().optional(),
 });
 export type Disk = z.infer<typeof Disk>;
 
