@@ -11,9 +11,9 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '#shared/clock.ts';
-import { probeAccelerator } from '../coordinator/drivers/kvm.ts';
-import { startMachine } from '../coordinator/drivers/qemu.ts';
-import type { Accelerator, QemuSpec } from '../coordinator/drivers/qemu-arguments.ts';
+import type { Accelerator, QemuSpec } from '#shared/qemu/arguments.ts';
+import { probeAccelerator } from '#shared/qemu/drivers/kvm.ts';
+import { startMachine } from '#shared/qemu/drivers/qemu.ts';
 import { type BootImage, buildBootImage } from './build.ts';
 
 const COMMAND_LINE = 'console=tty0 console=ttyS0 panic=10 quiet';

@@ -6,8 +6,8 @@ import { createServer } from 'node:net';
 import { systemClock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { type Marker, type MarkerRecord, parseMarker } from '#shared/markers.ts';
-import { type Machine, startMachine } from '../coordinator/drivers/qemu.ts';
-import type { QemuSpec } from '../coordinator/drivers/qemu-arguments.ts';
+import type { QemuSpec } from '#shared/qemu/arguments.ts';
+import { type Machine, startMachine } from '#shared/qemu/drivers/qemu.ts';
 
 export interface Sighting {
   readonly marker: MarkerRecord;

@@ -3,7 +3,7 @@
 
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { QemuSpec } from '../../coordinator/drivers/qemu-arguments.ts';
+import type { QemuSpec } from '#shared/qemu/arguments.ts';
 import { appendArchive } from '../../initramfs/build.ts';
 import { type PoweredMachine, powerOn } from '../../lab/power.ts';
 import { run } from '../../setup/build/drivers/run.ts';

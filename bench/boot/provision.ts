@@ -3,8 +3,8 @@
 
 import { join } from 'node:path';
 import { z } from 'zod';
+import { probeAccelerator } from '#shared/qemu/drivers/kvm.ts';
 import { Instance } from '#shared/schema/records.ts';
-import { probeAccelerator } from '../../coordinator/drivers/kvm.ts';
 import { killProcess, processesUnder } from '../../coordinator/drivers/processes.ts';
 import { type Fleet, startFleet } from '../../lab/fleet.ts';
 import { pushArtifacts } from '../../lab/node.ts';

@@ -5,13 +5,13 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { type Accelerator, detachedArguments, type QemuSpec } from '#shared/qemu/arguments.ts';
+import { openQmp } from '#shared/qemu/drivers/qmp.ts';
 import { OperationKey } from '#shared/schema/provider.ts';
 import { machineNames } from '../ids.ts';
 import type { Hypervisor, MachinePlan } from '../providers/hypervisor.ts';
 import type { Run } from './exec.ts';
 import { fromArguments, killProcess, processesWith } from './processes.ts';
-import { type Accelerator, detachedArguments, type QemuSpec } from './qemu-arguments.ts';
-import { openQmp } from './qmp.ts';
 
 const PROGRAM = 'qemu-system-x86_64';
 /** unix(7): sun_path, without its final NUL. */

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
-import type { Accelerator } from '../../coordinator/drivers/qemu-arguments.ts';
+import type { Accelerator } from '#shared/qemu/arguments.ts';
 import type { Artifacts } from '../../lab/artifacts.ts';
 import { type LocalFleet, startFleet } from '../../lab/fleet.ts';
 import { freePort } from '../../lab/power.ts';

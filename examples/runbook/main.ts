@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
-import { probeAccelerator } from '../../coordinator/drivers/kvm.ts';
+import { probeAccelerator } from '#shared/qemu/drivers/kvm.ts';
 import { killProcess, processesUnder } from '../../coordinator/drivers/processes.ts';
 import { prepareArtifacts } from '../../lab/artifacts.ts';
 import { startFleet } from '../../lab/fleet.ts';

@@ -4,8 +4,8 @@ import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Accelerator } from '../arguments.ts';
 import { startMachine } from './qemu.ts';
-import type { Accelerator } from './qemu-arguments.ts';
 
 /** A working KVM prints its first kernel line in well under a second. */
 const PROBE_MS = 6000;

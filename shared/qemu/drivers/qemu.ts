@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BilletError } from '#shared/errors.ts';
-import { type QemuSpec, qemuArguments } from './qemu-arguments.ts';
+import { type QemuSpec, qemuArguments } from '../arguments.ts';
 import { openQmp, type Qmp } from './qmp.ts';
 
 export interface Machine extends AsyncDisposable {

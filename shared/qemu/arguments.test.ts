@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type QemuSpec, qemuArguments } from './qemu-arguments.ts';
+import { type QemuSpec, qemuArguments } from './arguments.ts';
 
 const spec: QemuSpec = {
   name: 'n1',
@@ -38,4 +38,25 @@ test('a network boot is the first boot device, and ports are forwarded from loop
   assert.match(line, /bootfile=http:\/\/10\.0\.2\.2:1\/boot\.ipxe/);
   assert.match(line, /hostfwd=tcp:127\.0\.0\.1:18080-:8080/);
   assert.match(line, /bootindex=1/);
+});
+
+test('a machine with UEFI has a variable store of its own, its media read only, and no code that is written', () => {
+  const line = qemuArguments(
+    {
+      ...spec,
+      firmware: { code: '/fw/code', vars: '/m/vars', secureBoot: true },
+      cdrom: '/m/billet.iso',
+      usbStick: '/m/billet.iso',
+      tpmSocket: '/m/tpm',
+      disks: [{ path: '/m/disk', format: 'raw', serial: 'root', faults: '/m/faults' }],
+    },
+    paths,
+  ).join(' ');
+  assert.match(line, /if=pflash,unit=0,format=raw,readonly=on,file=\/fw\/code/);
+  assert.match(line, /if=pflash,unit=1,format=raw,file=\/m\/vars/);
+  assert.match(line, /smm=on .*property=secure,value=on/);
+  assert.match(line, /id=cdrom0,media=cdrom,readonly=on/);
+  assert.match(line, /id=stick0,readonly=on/);
+  assert.match(line, /file=blkdebug:\/m\/faults:\/m\/disk,format=raw/);
+  assert.match(line, /tpm-crb,tpmdev=tpmdev0/);
 });

@@ -11,6 +11,17 @@ export interface QemuDisk {
   readonly format: 'raw' | 'qcow2';
   /** Seen by the guest as /dev/disk/by-id/virtio-<serial>; at most 20 characters. */
   readonly serial: string;
+  /** A blkdebug(QEMU) configuration: which requests fail, and how. */
+  readonly faults?: string;
+  readonly readOnly?: boolean;
+}
+
+/** UEFI instead of SeaBIOS: OVMF's code, and a variable store of this machine's own, which it writes. */
+export interface QemuFirmware {
+  readonly code: string;
+  readonly vars: string;
+  /** The code enforces Secure Boot, and keeps its variables in system management mode. */
+  readonly secureBoot?: boolean;
 }
 
 export interface QemuSpec {
@@ -23,6 +34,14 @@ export interface QemuSpec {
   /** PCI model of the network card. */
   readonly nic?: 'virtio-net-pci' | 'e1000' | 'e1000e' | 'igb';
   readonly disks?: readonly QemuDisk[];
+  /** SeaBIOS without one. */
+  readonly firmware?: QemuFirmware;
+  /** An ISO image, in a SATA drive. */
+  readonly cdrom?: string;
+  /** The same bytes on a USB stick. */
+  readonly usbStick?: string;
+  /** UNIX socket of swtpm(8), as a TPM 2.0. */
+  readonly tpmSocket?: string;
   /** Network boot: URL of an iPXE script, in the guest's view (the host is 10.0.2.2). */
   readonly bootUrl?: string;
   /** Direct kernel boot. */
@@ -105,7 +124,7 @@ function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string
     '-name',
     option(spec.name),
     '-machine',
-    'q35,usb=off,vmport=off',
+    `q35,usb=${spec.usbStick === undefined ? 'off' : 'on'},vmport=off${spec.firmware?.secureBoot ? ',smm=on' : ''}`,
     ...acceleration,
     '-m',
     `${spec.memoryMib}M`,
@@ -131,12 +150,19 @@ function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string
     network,
     '-device',
     `${spec.nic ?? 'virtio-net-pci'},netdev=net0,mac=${option(spec.mac)}${spec.bootUrl ? ',bootindex=1' : ''}`,
-    ...disks.flatMap(({ path, format, serial }, i) => [
-      '-drive',
-      `if=none,id=disk${i},file=${option(path)},format=${format},cache=writeback,discard=unmap`,
-      '-device',
-      `virtio-blk-pci,drive=disk${i},serial=${option(serial)}`,
-    ]),
+    ...disks.flatMap(diskArguments),
+    ...firmwareArguments(spec.firmware),
+    ...mediumArguments(spec),
+    ...(spec.tpmSocket === undefined
+      ? []
+      : [
+          '-chardev',
+          `socket,id=tpm0,path=${option(spec.tpmSocket)}`,
+          '-tpmdev',
+          'emulator,id=tpmdev0,chardev=tpm0',
+          '-device',
+          'tpm-crb,tpmdev=tpmdev0',
+        ]),
     ...(spec.direct
       ? [
           '-kernel',
@@ -159,6 +185,46 @@ function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string
         ]),
   ];
 }
+
+function diskArguments({ path, format, serial, faults, readOnly }: QemuDisk, i: number): string[] {
+  const file = faults === undefined ? option(path) : `blkdebug:${option(faults)}:${option(path)}`;
+  return [
+    '-drive',
+    `if=none,id=disk${i},file=${file},format=${format},cache=writeback,discard=unmap${readOnly ? ',readonly=on' : ''}`,
+    '-device',
+    `virtio-blk-pci,drive=disk${i},serial=${option(serial)}`,
+  ];
+}
+
+const firmwareArguments = (firmware: QemuFirmware | undefined): string[] =>
+  firmware === undefined
+    ? []
+    : [
+        ...(firmware.secureBoot ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
+        '-drive',
+        `if=pflash,unit=0,format=raw,readonly=on,file=${option(firmware.code)}`,
+        '-drive',
+        `if=pflash,unit=1,format=raw,file=${option(firmware.vars)}`,
+      ];
+
+const mediumArguments = ({ cdrom, usbStick }: QemuSpec): string[] => [
+  ...(cdrom === undefined
+    ? []
+    : [
+        '-drive',
+        `if=none,id=cdrom0,media=cdrom,readonly=on,format=raw,file=${option(cdrom)}`,
+        '-device',
+        'ide-cd,drive=cdrom0',
+      ]),
+  ...(usbStick === undefined
+    ? []
+    : [
+        '-drive',
+        `if=none,id=stick0,readonly=on,format=raw,file=${option(usbStick)}`,
+        '-device',
+        'usb-storage,drive=stick0,removable=on',
+      ]),
+];
 
 /** QEMU splits options at commas, and `,,` is a comma. */
 function option(text: string): string {
