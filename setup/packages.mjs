@@ -51,6 +51,11 @@ export const PACKAGES = [
   { name: 'mmdebstrap', why: 'builds the Debian roots of the modules', for: ALL },
   { name: 'mtools', why: 'puts files on FAT config drives', for: ['test'] },
   { name: 'openssl', why: 'checks certificates and revocation lists', for: ['test'] },
+  {
+    name: 'ovmf',
+    why: 'UEFI firmware of virtual machines, with Secure Boot',
+    for: ['test', 'bench'],
+  },
   { name: 'qemu-system-x86', why: 'the machines that boot', for: ALL },
   { name: 'shellcheck', why: 'checks the shell scripts', for: ['test'] },
   {
@@ -59,6 +64,7 @@ export const PACKAGES = [
     for: ['test', 'bench'],
   },
   { name: 'strace', why: 'records what the store writes, for power cuts', for: ['test'] },
+  { name: 'swtpm', why: 'TPMs of virtual machines', for: ['test', 'bench'] },
   { name: 'systemd', why: 'systemd-analyze, which checks units', for: ['test'] },
   { name: 'umoci', why: 'builds and unpacks OCI layouts, as a peer', for: ['test'] },
   { name: 'xorriso', why: 'makes config drives as ISO images, to read', for: ['test'] },

@@ -149,7 +149,7 @@ function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string
     '-netdev',
     network,
     '-device',
-    `${spec.nic ?? 'virtio-net-pci'},netdev=net0,mac=${option(spec.mac)}${spec.bootUrl ? ',bootindex=1' : ''}`,
+    `${spec.nic ?? 'virtio-net-pci'},netdev=net0,mac=${option(spec.mac)}${spec.bootUrl ? ',bootindex=1' : spec.firmware ? ',romfile=' : ''}`,
     ...disks.flatMap(diskArguments),
     ...firmwareArguments(spec.firmware),
     ...mediumArguments(spec),
