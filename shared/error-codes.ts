@@ -1,7 +1,10 @@
 // The one table of error codes. `docs/wire.md` lists the same table; the class that carries them is in
 // errors.ts.
 
+import { IMAGE_CODES } from './image-error-codes.ts';
+import { INSTALL_CODES } from './install-error-codes.ts';
 import { MODULE_CODES } from './module-error-codes.ts';
+import { SLOT_CODES } from './slot-error-codes.ts';
 
 /** Adding a code is an API change: agents match on it. Never rename, never reuse. */
 export const CODES = {
@@ -192,5 +195,8 @@ export const CODES = {
     retry: false,
     meaning: 'this kernel or machine cannot do what was asked',
   },
+  ...INSTALL_CODES,
+  ...IMAGE_CODES,
   ...MODULE_CODES,
+  ...SLOT_CODES,
 } as const satisfies Record<string, { status: number; retry: boolean; meaning: string }>;
