@@ -7,7 +7,7 @@
 
 import type { Tree } from '#shared/artifact/composefs/tree.ts';
 import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
-import type { Finding } from '#shared/artifact/signature/verify.ts';
+import type { Finding } from '#shared/artifact/signature/checks.ts';
 import type { Digest } from '#shared/digest.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
 import type { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';

@@ -1,44 +1,88 @@
-// The files of a boot image in a folder, as initramfs/build.ts writes them, with their digests.
+// The files of a boot image in a folder, as `billet image build` writes them, with their digests.
 
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { BOOT_MEDIA, type BootContent, type BootRelease } from '#shared/artifact/boot/manifest.ts';
 import type { Descriptor } from '#shared/artifact/oci/schema.ts';
 import { digestOfHex } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
+import { BootImageInfo } from '#shared/schema/boot-image-info.ts';
 import { BootImage } from '#shared/schema/desired.ts';
-import { BOOT_MEDIA, type BootFiles } from './boot-artifact.ts';
 
-export const BOOT_FILES = {
+/** Those that travel as layers. */
+export const BOOT_LAYERS = {
   kernel: 'kernel',
   initramfs: 'initramfs',
-  kernelRelease: 'release',
+  uki: 'billet.efi',
+  loader: 'systemd-bootx64.efi',
 } as const;
+const RELEASE = 'release';
+const COMMAND_LINE = 'command-line';
+const INFO = 'image.json';
 
-/** Throws ARGUMENT_INVALID when a file is missing or the release or command line is none. */
-export async function readBootFiles(dir: string, commandLine: string): Promise<BootFiles> {
-  const release = (await readRelease(join(dir, BOOT_FILES.kernelRelease))).trim();
-  const { kernelRelease, commandLine: words } = BootImage.shape;
+/** What the folder has to hold; the others are for disks and media. */
+export const NEEDED_FILES = [BOOT_LAYERS.kernel, BOOT_LAYERS.initramfs, RELEASE];
+
+/**
+ * UKI, loader and the image's name go along where the folder has them; `commandLine` null is what the
+ * image was built with. Throws ARGUMENT_INVALID when a file is missing or says what it may not.
+ */
+export async function readBootFiles(dir: string, commandLine: string | null): Promise<BootContent> {
+  const optional = async (name: string) =>
+    existsSync(join(dir, name)) ? await readText(join(dir, name)) : null;
+  const words = commandLine ?? (await optional(COMMAND_LINE))?.trim() ?? '';
+  const release = (await readText(join(dir, RELEASE))).trim();
   const checked = {
-    kernelRelease: kernelRelease.safeParse(release),
-    commandLine: words.safeParse(commandLine),
+    kernelRelease: BootImage.shape.kernelRelease.safeParse(release),
+    commandLine: BootImage.shape.commandLine.safeParse(words),
   };
   if (!checked.kernelRelease.success || !checked.commandLine.success)
     throw new BilletError(
       'ARGUMENT_INVALID',
-      `no kernel release or command line: ${JSON.stringify({ release, commandLine })}`,
+      `no kernel release or command line: ${JSON.stringify({ release, commandLine: words })}`,
       { hint: 'the release is what `uname -r` prints; the command line is printable ASCII' },
     );
+  const layer = (file: keyof typeof BOOT_LAYERS) =>
+    describe(join(dir, BOOT_LAYERS[file]), BOOT_MEDIA[file]);
+  const ifThere = async (file: 'uki' | 'loader') =>
+    existsSync(join(dir, BOOT_LAYERS[file])) ? await layer(file) : null;
   return {
-    kernel: await describe(join(dir, BOOT_FILES.kernel), BOOT_MEDIA.kernel),
-    initramfs: await describe(join(dir, BOOT_FILES.initramfs), BOOT_MEDIA.initramfs),
+    kernel: await layer('kernel'),
+    initramfs: await layer('initramfs'),
+    uki: await ifThere('uki'),
+    loader: await ifThere('loader'),
     kernelRelease: checked.kernelRelease.data,
     commandLine: checked.commandLine.data,
+    release: releaseOf(await optional(INFO), join(dir, INFO)),
   };
 }
 
-const readRelease = (file: string) => readFile(file, 'utf8').catch((cause) => fail(file, cause));
+function releaseOf(text: string | null, file: string): BootRelease | null {
+  if (text === null) return null;
+  const parsed = z
+    .string()
+    .transform((json, context): unknown => {
+      try {
+        return JSON.parse(json);
+      } catch {
+        context.addIssue({ code: 'custom', message: 'not JSON' });
+        return z.NEVER;
+      }
+    })
+    .pipe(BootImageInfo)
+    .safeParse(text);
+  if (!parsed.success)
+    throw new BilletError('ARGUMENT_INVALID', `${file}: ${z.prettifyError(parsed.error)}`, {
+      hint: 'it is written by `billet image build`, and the same as in the initramfs: build again',
+    });
+  const { name, sequence, version } = parsed.data;
+  return { name, sequence, version };
+}
+
+const readText = (file: string) => readFile(file, 'utf8').catch((cause) => fail(file, cause));
 
 async function describe(file: string, mediaType: string): Promise<Descriptor> {
   try {
@@ -53,7 +97,7 @@ async function describe(file: string, mediaType: string): Promise<Descriptor> {
 
 function fail(file: string, cause: unknown): never {
   throw new BilletError('ARGUMENT_INVALID', `cannot read ${file} of the boot image`, {
-    hint: `the folder has to hold ${Object.values(BOOT_FILES).join(', ')}: see docs/bare-metal.md`,
+    hint: `the folder has to hold ${NEEDED_FILES.join(', ')}: see docs/bare-metal.md`,
     cause,
   });
 }

@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import type { BootImage } from '#shared/schema/desired.ts';
 import { readBootImage } from '../artifact/boot-artifact.ts';
-import { BOOT_FILES, readBootFiles } from '../artifact/boot-files.ts';
+import { NEEDED_FILES, readBootFiles } from '../artifact/boot-files.ts';
 import { parseLocalReference } from '../artifact/local-reference.ts';
 import { pushBootImage } from '../artifact/push-boot-image.ts';
 import type { CommandIo } from '../command-io.ts';
@@ -12,7 +12,7 @@ import { openRepository } from '../registry.ts';
 import { type RemoteOptions, withCoordinator, withExamples, withRemoteOptions } from '../remote.ts';
 
 interface PushOptions extends RemoteOptions {
-  readonly commandLine: string;
+  readonly commandLine?: string;
 }
 
 export function imageCommand(io: CommandIo): Command {
@@ -20,13 +20,16 @@ export function imageCommand(io: CommandIo): Command {
   const push = command
     .command('push')
     .description('Push a boot image into the registry of the coordinator.')
-    .argument('<dir>', `a folder with ${Object.values(BOOT_FILES).join(', ')}`)
+    .argument('<dir>', `a folder with ${NEEDED_FILES.join(', ')}`)
     .argument('<reference>', 'REPOSITORY[:TAG]')
-    .option('--command-line <words>', "words for the kernel's command line, without billet.*", '');
+    .option(
+      '--command-line <words>',
+      "words for the kernel's command line, without billet.* (default: as built)",
+    );
   withRemoteOptions(push).action((dir: string, text: string, options: PushOptions) => {
     const { repository, reference } = parseLocalReference(text, 'the reference');
     return withCoordinator(io, options, async (coordinator) => {
-      const files = await readBootFiles(dir, options.commandLine);
+      const files = await readBootFiles(dir, options.commandLine ?? null);
       const target = openRepository(io, coordinator, repository);
       await pushBootImage(io, target, dir, files, reference);
       const image = await readBootImage(target, repository, reference);
@@ -47,6 +50,8 @@ const imageLines = (image: BootImage, tag: string, width: number) => [
       ['boot image', `${image.repository}@${image.manifest}`],
       ['kernel', `${image.kernelRelease} ${image.kernel}`],
       ['initramfs', image.initramfs],
+      ['UKI', image.uki ?? 'none: it boots over the network only'],
+      ['loader', image.loader ?? 'none'],
       ['command line', image.commandLine || 'nothing added'],
     ],
     width,

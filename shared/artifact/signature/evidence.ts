@@ -33,13 +33,15 @@ export interface SignedBy {
 
 /**
  * The first signature by a key or identity that the policy names for the module `name`. Throws
- * SIGNATURE_MISSING when there is no signature at all, SIGNATURE_INVALID when none counts.
+ * SIGNATURE_MISSING when there is no signature at all, SIGNATURE_INVALID when none counts. `command`
+ * is what signs such things, for the hint.
  */
 export async function signedBy(
   source: ArtifactSource,
   manifest: ManifestContent,
   policy: TrustPolicy,
   name: string,
+  command = 'billet module sign',
 ): Promise<SignedBy> {
   const trust = trustFor(policy, name);
   if (trust === null)
@@ -70,7 +72,7 @@ export async function signedBy(
     }
     seen.push(evidence);
   }
-  throw refusal(policy, name, manifest, seen, reasons);
+  throw refusal(policy, { name, command }, manifest, seen, reasons);
 }
 
 function signedAs(policy: TrustPolicy, { identity, issuer }: Identity): string {
@@ -91,7 +93,7 @@ async function* evidenceFor(
 
 function refusal(
   policy: TrustPolicy,
-  name: string,
+  { name, command }: { readonly name: string; readonly command: string },
   manifest: ManifestContent,
   seen: readonly Evidence[],
   reasons: readonly string[],
@@ -99,7 +101,7 @@ function refusal(
   const details = { name, digest: manifest.digest, reasons: [...new Set(reasons)].slice(0, 16) };
   if (reasons.length === 0)
     return new BilletError('SIGNATURE_MISSING', `${name} (${manifest.digest}) is not signed`, {
-      hint: 'sign it: `billet module sign IMAGE --key KEY.pem`, and push the signature too',
+      hint: `sign it: \`${command} IMAGE --key KEY.pem\`, and push the signature too`,
       details,
     });
   for (const [pem, patterns] of patternsByKey(policy)) {

@@ -3,7 +3,6 @@
 
 import type { Digest } from '../../digest.ts';
 import { assertDigest } from '../../digest.ts';
-import type { Code } from '../../errors.ts';
 import { BilletError } from '../../errors.ts';
 import type { ModuleLabel, ModuleName } from '../../schema/module.ts';
 import type { TrustPolicy } from '../../schema/trust-policy.ts';
@@ -15,26 +14,16 @@ import {
   parseImageManifest,
 } from '../oci/schema.ts';
 import type { ArtifactSource, ManifestContent } from '../oci/source.ts';
-import { type SignatureForm, type SignedBy, signedBy } from './evidence.ts';
-import { type Identity, trustFor } from './policy.ts';
+import { assertNotOlder, assertSigned, type Finding, type Floors, tolerate } from './checks.ts';
+import type { SignatureForm } from './evidence.ts';
+import type { Identity } from './policy.ts';
 
-export interface VerifyRequest {
+export interface VerifyRequest extends Floors {
   readonly source: ArtifactSource;
   readonly manifest: ManifestContent;
   readonly policy: TrustPolicy;
   /** The name that desired state gives the module. */
   readonly expectedName?: ModuleName | undefined;
-  /** The highest sequence of this module in a generation that turned good. */
-  readonly floor?: number | undefined;
-  /** Manifests of the last good generation: exempt from `floor`, not from the policy's minimum. */
-  readonly exempt?: ReadonlySet<Digest> | undefined;
-}
-
-/** What would have been refused in mode `enforce`: to be reported as a condition. */
-export interface Finding {
-  readonly code: Code;
-  readonly message: string;
-  readonly hint: string;
 }
 
 export interface Verified {
@@ -67,8 +56,12 @@ export async function verifyManifest(request: VerifyRequest): Promise<Verified> 
   const manifest = parseImageManifest(content.bytes, content.mediaType);
   const labels = await readLabels(source, manifest);
   assertName(labels.label, request.expectedName);
-  const signature = await tolerate(policy, findings, () => assertSigned(request, labels.label));
-  await tolerate(policy, findings, () => assertVersion(request, labels.label));
+  const signature = await tolerate(policy, findings, () =>
+    assertSigned(source, content, policy, labels.label.name),
+  );
+  await tolerate(policy, findings, () =>
+    assertNotOlder(policy, request, content.digest, labels.label),
+  );
 
   return {
     digest: content.digest,
@@ -92,51 +85,3 @@ function assertName(label: ModuleLabel, expected: ModuleName | undefined): void 
     details: { name: label.name, expected },
   });
 }
-
-async function assertSigned(request: VerifyRequest, label: ModuleLabel): Promise<SignedBy> {
-  if (request.policy.mode === 'off')
-    throw new BilletError('SIGNATURE_MISSING', 'signatures are not checked: policy mode is off', {
-      hint: 'set mode to "enforce" in the trust policy of the boot image',
-    });
-  return await signedBy(request.source, request.manifest, request.policy, label.name);
-}
-
-function assertVersion(
-  { policy, floor, exempt, manifest }: VerifyRequest,
-  label: ModuleLabel,
-): null {
-  const minimum = trustFor(policy, label.name)?.minimumSequence ?? 0;
-  const observed = exempt?.has(manifest.digest) === true ? 0 : (floor ?? 0);
-  const lowest = Math.max(minimum, observed);
-  if (label.sequence >= lowest) return null;
-  throw new BilletError(
-    'VERSION_REFUSED',
-    `${label.name} ${label.version} has sequence ${label.sequence}, at least ${lowest} is required`,
-    {
-      hint: 'release it again with a higher sequence, or go back to the last good generation',
-      details: { name: label.name, sequence: label.sequence, minimum, floor: observed },
-    },
-  );
-}
-
-/** In mode enforce errors pass; in the others they become findings. */
-async function tolerate<T>(
-  policy: TrustPolicy,
-  findings: Finding[],
-  check: () => T | Promise<T>,
-): Promise<T | null> {
-  try {
-    return await check();
-  } catch (error) {
-    const tolerable = error instanceof BilletError && FINDINGS.has(error.code);
-    if (policy.mode === 'enforce' || !tolerable) throw error;
-    findings.push({ code: error.code, message: error.message, hint: error.hint });
-    return null;
-  }
-}
-
-const FINDINGS: ReadonlySet<Code> = new Set<Code>([
-  'SIGNATURE_INVALID',
-  'SIGNATURE_MISSING',
-  'VERSION_REFUSED',
-]);
