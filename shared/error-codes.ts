@@ -4,6 +4,7 @@
 import { IMAGE_CODES } from './image-error-codes.ts';
 import { INSTALL_CODES } from './install-error-codes.ts';
 import { MODULE_CODES } from './module-error-codes.ts';
+import { NIX_CODES } from './nix-error-codes.ts';
 import { SLOT_CODES } from './slot-error-codes.ts';
 
 /** Adding a code is an API change: agents match on it. Never rename, never reuse. */
@@ -198,5 +199,6 @@ export const CODES = {
   ...INSTALL_CODES,
   ...IMAGE_CODES,
   ...MODULE_CODES,
+  ...NIX_CODES,
   ...SLOT_CODES,
 } as const satisfies Record<string, { status: number; retry: boolean; meaning: string }>;

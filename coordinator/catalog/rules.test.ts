@@ -51,9 +51,22 @@ test('a node that names nothing comes to what its own spec says', () => {
   assert.deepEqual(wantedOf(derived), {
     bootImage: null,
     modules: spec.modules,
+    closure: null,
     settings: { hostname: 'a' },
   });
   assert.equal(derived.lifecycleClass, 'persistent');
+});
+
+test('a NixOS closure goes with service modules, and not with a system module of its template', () => {
+  const closure = { storePath: `/nix/store/${'0'.repeat(32)}-nixos-system-web-24.11` };
+  const alone = derive(NodeSpec.parse({ closure }), NO_SOURCES, null);
+  assert.equal(alone.closure?.storePath, closure.storePath);
+  const base = { ...moduleRef('base'), kind: 'system' as const };
+  const template = { name: name('edge'), spec: TemplateSpec.parse({ modules: [base] }) };
+  const both = () => derive(NodeSpec.parse({ closure }), { ...NO_SOURCES, template }, null);
+  assert.throws(both, { code: 'REFERENCE_INVALID', hint: /withoutModules/ });
+  const without = NodeSpec.parse({ closure, withoutModules: ['base'] });
+  assert.deepEqual(derive(without, { ...NO_SOURCES, template }, null).modules, []);
 });
 
 test("a node's own spec goes over its template: modules by name, settings by key, keys together", () => {

@@ -68,6 +68,8 @@ export function derive(spec: NodeSpec, sources: Sources, fixed: LifecycleClass |
     );
   const published = publication?.spec.status === 'published' ? publication : null;
   const image = published && withWords(published.spec.boot, platform?.spec.commandLine ?? '');
+  const modules = mergeModules(template?.spec.modules ?? [], spec);
+  if (spec.closure !== null) assertNoSystem(modules);
   return {
     class: sources.class?.name ?? null,
     template: template?.name ?? null,
@@ -79,7 +81,8 @@ export function derive(spec: NodeSpec, sources: Sources, fixed: LifecycleClass |
       fixed ?? spec.lifecycleClass ?? sources.class?.spec.lifecycleClass ?? 'persistent',
     install: spec.install ?? sources.class?.spec.install ?? null,
     bootImage: spec.bootImage ?? image,
-    modules: mergeModules(template?.spec.modules ?? [], spec),
+    modules,
+    closure: spec.closure,
     settings: mergeSettings(template?.spec.settings ?? {}, spec.settings),
   };
 }
@@ -114,9 +117,11 @@ export const reachesNodes = (kind: CatalogKind): boolean =>
   kind === 'pool' || kind === 'class' || kind === 'template' || kind === 'platform';
 
 /** What counts for a new generation: what the node is sent. */
-export const wantedOf = ({ bootImage, modules, settings }: Derived) => ({
+export const wantedOf = ({ bootImage, install, modules, closure, settings }: Derived) => ({
   bootImage,
+  install,
   modules,
+  closure,
   settings,
 });
 
@@ -163,6 +168,19 @@ const withWords = (image: BootImage, words: string): BootImage => ({
   ...image,
   commandLine: [words, image.commandLine].filter((part) => part !== '').join(' '),
 });
+
+/** A node has one system: merged from modules, or a NixOS closure. */
+function assertNoSystem(modules: readonly ModuleRef[]): void {
+  const system = modules.find(({ kind }) => kind === 'system');
+  if (system === undefined) return;
+  throw new BilletError(
+    'REFERENCE_INVALID',
+    `a NixOS closure and the system module ${system.name}`,
+    {
+      hint: `take the closure out of the node, or ${system.name} (withoutModules, if its template brings it)`,
+    },
+  );
+}
 
 const unfit = (message: string) =>
   new BilletError('REFERENCE_INVALID', message, {

@@ -6,6 +6,7 @@ import { Digest } from '../digest.ts';
 import { InstanceId, NodeName } from './ids.ts';
 import { InstallOrder } from './install-plan.ts';
 import { ModuleRef } from './module.ts';
+import { NixClosure } from './nix-closure.ts';
 import { Settings } from './settings.ts';
 
 export const DESIRED_TYPE = 'application/vnd.billet.desired.v1+json';
@@ -44,6 +45,8 @@ export const Desired = z.object({
   /** Null: it boots from no disk of its own. */
   install: InstallOrder.nullable().default(null),
   modules: z.array(ModuleRef).max(64),
+  /** A NixOS system in the place of `system` modules. */
+  closure: NixClosure.nullable().default(null),
   /** Digest of the merged system image as the coordinator computed it. For comparison only. */
   systemImage: Digest.nullable(),
   settings: Settings,

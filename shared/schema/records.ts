@@ -20,6 +20,7 @@ import {
 } from './ids.ts';
 import { InstallPlan } from './install-plan.ts';
 import { ModuleName, ModuleRef } from './module.ts';
+import { NixClosure } from './nix-closure.ts';
 import { Machine, ProviderKind } from './provider.ts';
 import { Labels } from './resource.ts';
 import { Settings } from './settings.ts';
@@ -37,6 +38,8 @@ export const NodeSpec = z.strictObject({
   modules: z.array(ModuleRef.strict()).max(64).default([]),
   /** Modules of its template that it goes without. */
   withoutModules: z.array(ModuleName).max(64).default([]),
+  /** A NixOS system: the node then has no system modules. Null: none. */
+  closure: NixClosure.strict().nullable().default(null),
   /** Null: what its platform has published. */
   bootImage: BootImage.strict().nullable().default(null),
   /** `sshKeys`, for emergencies, come after those of its template; others replace what it says. */
@@ -64,6 +67,7 @@ export const Derived = z.object({
   install: InstallPlan.nullable(),
   bootImage: BootImage.nullable(),
   modules: z.array(ModuleRef).max(64),
+  closure: NixClosure.nullable().default(null),
   settings: Settings,
 });
 export type Derived = z.infer<typeof Derived>;

@@ -2,6 +2,7 @@
 // write it, so unknown fields are errors. What the policy decides is in artifact/signature/policy.ts.
 
 import { z } from 'zod';
+import { NixKey } from './nix-keys.ts';
 import { TrustedRoot } from './trusted-root.ts';
 
 /** A module name, `*`, or a name that ends in `*` or `-*`. */
@@ -72,6 +73,8 @@ export const TrustPolicy = z
     rules: z.array(TrustRule).min(1).max(1024),
     /** Whose certificates and logs the identities of all rules rest on. */
     trustedRoot: TrustedRoot.optional(),
+    /** Who may sign store paths of a NixOS system. Absent: no such system is taken. */
+    nixKeys: z.array(NixKey).min(1).max(64).optional(),
   })
   .refine(
     ({ rules, trustedRoot }) =>

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { BilletError } from '../../errors.ts';
+import type { NixKey } from '../../schema/nix-keys.ts';
 import { type TrustedIdentity, TrustPolicy, type TrustRule } from '../../schema/trust-policy.ts';
 
 const STRICTNESS = { off: 0, audit: 1, enforce: 2 } as const;
@@ -91,8 +92,20 @@ export function tighten(base: TrustPolicy, extra: TrustPolicy): TrustPolicy {
     const minimumSequence = Math.max(ours.minimumSequence, theirs.minimumSequence);
     return [{ modules: [pattern], keys, identities, minimumSequence }];
   });
-  return { format: 1, mode, rules, ...(trustedRoot === undefined ? {} : { trustedRoot }) };
+  const nixKeys = commonKeys(base.nixKeys ?? [], extra.nixKeys ?? []);
+  return {
+    ...{ format: 1, mode, rules },
+    ...(trustedRoot === undefined ? {} : { trustedRoot }),
+    ...(nixKeys.length === 0 ? {} : { nixKeys }),
+  };
 }
+
+/** Of both; for systems only where both say so. */
+const commonKeys = (ours: readonly NixKey[], theirs: readonly NixKey[]): NixKey[] =>
+  ours.flatMap((one) => {
+    const other = theirs.find(({ key }) => key === one.key);
+    return other === undefined ? [] : [{ ...one, systems: one.systems && other.systems }];
+  });
 
 /** Of two that cover each other, the narrower one. */
 function common(ours: readonly Identity[], theirs: readonly Identity[]): TrustedIdentity[] {
