@@ -16,6 +16,8 @@ export const EXIT = {
   refused: 4,
   /** Nobody answered, or not in time: the same command may work later. */
   unreachable: 5,
+  /** There is nothing to do it with: no transport to a machine, no console of it. */
+  blocked: 6,
   /** 128 + SIGINT. */
   interrupted: 130,
 } as const;
@@ -26,6 +28,8 @@ const CODES_BY_EXIT: readonly (readonly [number, readonly Code[]])[] = [
   [
     EXIT.refused,
     [
+      'BMC_DENIED',
+      'BMC_UNTRUSTED',
       'CA_PIN_MISMATCH',
       'CERTIFICATE_EXPIRED',
       'CERTIFICATE_INVALID',
@@ -44,6 +48,7 @@ const CODES_BY_EXIT: readonly (readonly [number, readonly Code[]])[] = [
       'VERSION_REFUSED',
     ],
   ],
+  [EXIT.blocked, ['SMOKE_BLOCKED']],
   [
     EXIT.unreachable,
     ['CONTENDED', 'LINK_DOWN', 'PROVIDER_TIMEOUT', 'TIMEOUT', 'TOO_MANY_REQUESTS', 'UNAVAILABLE'],

@@ -9,7 +9,8 @@ import { COMMANDS, type CommandRow } from './table.ts';
 
 const EPILOGUE = `
 Exit codes: 0 done, 1 failed, 2 the command line is wrong, 3 no such thing,
-4 refused, 5 nobody answered (try again), 130 interrupted.
+4 refused, 5 nobody answered (try again), 6 blocked: nothing to do it with,
+130 interrupted.
 
 Examples:
   billet status

@@ -6,6 +6,7 @@ import { INSTALL_CODES } from './install-error-codes.ts';
 import { MODULE_CODES } from './module-error-codes.ts';
 import { NIX_CODES } from './nix-error-codes.ts';
 import { SLOT_CODES } from './slot-error-codes.ts';
+import { SMOKE_CODES } from './smoke-error-codes.ts';
 
 /** Adding a code is an API change: agents match on it. Never rename, never reuse. */
 export const CODES = {
@@ -21,6 +22,11 @@ export const CODES = {
     meaning: 'a body, path or query that does not fit its schema',
   },
   BODY_TOO_LARGE: { status: 413, retry: false, meaning: 'a body over the limit of its route' },
+  BOOT_NETWORK_INVALID: {
+    status: 500,
+    retry: false,
+    meaning: 'network words of the kernel command line that cannot be followed',
+  },
   BULK_LIMIT: { status: 422, retry: false, meaning: 'more in one call than a call may ask for' },
   CA_INVALID: {
     status: 500,
@@ -124,6 +130,11 @@ export const CODES = {
     meaning: 'no published boot image for the machine to boot',
   },
   NOT_FOUND: { status: 404, retry: false, meaning: 'no such record' },
+  NTP_FAILED: {
+    status: 502,
+    retry: true,
+    meaning: 'no time server gave a time that can be believed',
+  },
   POOL_EMPTY: {
     status: 409,
     retry: true,
@@ -201,4 +212,5 @@ export const CODES = {
   ...MODULE_CODES,
   ...NIX_CODES,
   ...SLOT_CODES,
+  ...SMOKE_CODES,
 } as const satisfies Record<string, { status: number; retry: boolean; meaning: string }>;
