@@ -2,13 +2,12 @@
 
 import { Command } from 'commander';
 import type { CommandIo } from '../command-io.ts';
+import { loadPart } from '../part.ts';
 import { withExamples } from '../remote.ts';
 
 interface AgentMain {
   runAgent(args: readonly string[]): Promise<void>;
 }
-
-const ENTRY = new URL('../../agent/main.ts', import.meta.url).href;
 
 export function agentCommand(_io: CommandIo): Command {
   const command = new Command('agent').description(
@@ -61,6 +60,6 @@ const valued = (option: string, value: string | undefined): string[] =>
 
 /** Loaded by its address: the CLI starts the agent and shares no code with it. */
 async function start(args: readonly string[]): Promise<void> {
-  const { runAgent } = (await import(ENTRY)) as AgentMain;
+  const { runAgent } = await loadPart<AgentMain>('agent');
   await runAgent(args);
 }

@@ -3,6 +3,7 @@
 
 import { Command } from 'commander';
 import type { CommandIo } from '../command-io.ts';
+import { loadPart } from '../part.ts';
 import { withExamples } from '../remote.ts';
 import { backupCommand } from './backup.ts';
 import { restoreCommand } from './restore.ts';
@@ -33,9 +34,7 @@ Flags (over the file, over the defaults):
   --name NAME           DNS name or IP of its certificate; again for more`,
     )
     .action(async (flags: readonly string[]) => {
-      // By its address: the sides know each other only here, and only at run time.
-      const main = new URL('../../coordinator/main.ts', import.meta.url).href;
-      const { runCoordinator }: CoordinatorMain = await import(main);
+      const { runCoordinator } = await loadPart<CoordinatorMain>('coordinator');
       await runCoordinator(flags);
     });
   return withExamples(

@@ -6,6 +6,7 @@ import type { Clock } from '#shared/clock.ts';
 import type { RestoreReport } from '#shared/restore-report.ts';
 import type { CommandIo } from '../command-io.ts';
 import { bytes, emit, listing } from '../output.ts';
+import { loadPart } from '../part.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { startProgress } from '../progress.ts';
 import { withExamples } from '../remote.ts';
@@ -42,9 +43,7 @@ export function restoreCommand(io: CommandIo): Command {
     )
     .option('--json', 'print JSON for programs')
     .action(async (file: string, options: RestoreOptions) => {
-      // By its address: the sides know each other only here, and only at run time.
-      const main = new URL('../../coordinator/backup/main.ts', import.meta.url).href;
-      const { runRestore }: RestoreMain = await import(main);
+      const { runRestore } = await loadPart<RestoreMain>('backup');
       const { stateDir, config } = options;
       let progress: ReturnType<typeof startProgress> | null = null;
       const report = await runRestore({
