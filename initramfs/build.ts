@@ -10,6 +10,7 @@ import {
   readdir,
   readFile,
   rm,
+  stat,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { sha256 } from '#shared/digest.ts';
+import { BOOT_IMAGE_INFO_PATH, BootImageInfo } from '#shared/schema/boot-image-info.ts';
+import { VERSION } from '#shared/version.ts';
 import { AGENT_FILES, writeAgent } from '../setup/build/agent-bundle.ts';
 import { cached, fileDigest, treeDigest } from '../setup/build/cache.ts';
 import { SOURCE_DATE_EPOCH } from '../setup/build/epoch.ts';
@@ -40,6 +43,8 @@ const SCRIPTS = {
 export interface BootImageOptions extends BuildContext {
   /** The trust policy that every node of this image enforces: a file, copied as it is. */
   readonly trustPolicy: string;
+  /** What the image says of itself; without it, that it is the first `boot` of this Billet. */
+  readonly info?: Partial<Omit<BootImageInfo, 'format'>>;
   /** A folder to take as /billet, with agent.mjs in it; else the agent of this tree is bundled. */
   readonly agentDir?: string;
   /** The Node binary for nodes: linux, x64. */
@@ -52,6 +57,10 @@ export interface BootImage {
   readonly kernel: string;
   readonly initramfs: string;
   readonly kernelRelease: string;
+  /** As baked in. */
+  readonly info: BootImageInfo;
+  /** Changes whenever kernel or initramfs do. */
+  readonly key: string;
   /** The folder with the agent's files, the same as in the initramfs. */
   readonly agentDir: string;
   readonly bootRoot: BootRoot;
@@ -65,11 +74,14 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
   const bootRoot = await buildBootRoot(options, options.node);
   const pieces = await buildPieces(bootRoot, options);
   const agentDir = options.agentDir ?? (await buildAgent(options));
+  const info = await infoOf(options.info, bootRoot);
+  const infoText = `${JSON.stringify(info, null, 2)}\n`;
   const scripts = Object.keys(SCRIPTS).map((name) => join(import.meta.dirname, name));
   const inputs = {
     pieces,
     agent: await treeDigest(agentDir),
     policy: await fileDigest(options.trustPolicy),
+    info: infoText,
     scripts: (await Promise.all(scripts.map(fileDigest))).join(' '),
     recipe: await recipeDigest('build.ts', 'cpio.ts'),
   };
@@ -79,6 +91,7 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
     for (const name of await readdir(agentDir))
       await placeFile(join(agentDir, name), join(tree, 'billet', name), 0o644);
     await placeFile(options.trustPolicy, join(tree, 'etc/billet/trust-policy.json'), 0o644);
+    await writeFile(join(tree, BOOT_IMAGE_INFO_PATH), infoText, { mode: 0o644 });
     for (const [name, target] of Object.entries(SCRIPTS))
       await placeFile(join(import.meta.dirname, name), join(tree, target), 0o755);
     const initramfs = join(dir, 'initramfs');
@@ -94,9 +107,21 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
     kernel: join(entry, 'kernel'),
     initramfs: join(entry, 'initramfs'),
     kernelRelease: bootRoot.kernelRelease,
+    info,
+    key: entry.slice(-16),
     agentDir,
     bootRoot,
   };
+}
+
+/**
+ * An image is not older than the kernel in it: without another time, the kernel's is the floor of its
+ * nodes' clocks, so that the same packages give the same image on every day.
+ */
+async function infoOf(info: BootImageOptions['info'], root: BootRoot): Promise<BootImageInfo> {
+  const { mtime } = await stat(join(root.root, 'boot', `vmlinuz-${root.kernelRelease}`));
+  const defaults = { name: 'boot', sequence: 1, version: VERSION, builtAt: mtime.toISOString() };
+  return BootImageInfo.parse({ format: 1, ...defaults, ...info });
 }
 
 /** The large archive, which changes with the kernel or Node only. */

@@ -1,0 +1,57 @@
+// What boot media are made with: EFI stub and loader of systemd, GRUB for BIOS, and the tools that write
+// FAT and ISO 9660, from Debian trixie, so that the bytes don't depend on the host's release.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256 } from '#shared/digest.ts';
+import { hostTrixieLines } from '../setup/build/apt-sources.ts';
+import { cached, fileDigest } from '../setup/build/cache.ts';
+import { buildDebianRoot } from '../setup/build/debian-root.ts';
+import { type Argv, run } from '../setup/build/drivers/run.ts';
+import type { BuildContext } from './boot-root.ts';
+
+const PACKAGES = [
+  ...['dosfstools', 'grub-common', 'grub-pc-bin', 'mtools', 'osslsigncode'],
+  ...['systemd-boot-efi', 'xorriso'],
+];
+
+/** Where a directory of the host is seen by the tools. */
+export const WORK = '/work';
+const IN_ROOT = `mount --bind "$1" "$2${WORK}" && root=$2 && shift 2 && exec chroot "$root" "$@"`;
+
+export interface MediumTools {
+  /** Of the stub and loader, on the host. */
+  readonly stub: string;
+  readonly loader: string;
+  /** Changes whenever anything in it does. */
+  readonly key: string;
+  /** Runs one of the tools, which sees `dir` of the host as WORK, and no other place of it. */
+  run(argv: Argv, dir: string): Promise<string>;
+}
+
+/** Throws UNSUPPORTED without root, COMMAND_FAILED. */
+export async function mediumTools(context: BuildContext): Promise<MediumTools> {
+  const aptLines = hostTrixieLines();
+  const inputs = {
+    packages: PACKAGES.join(' '),
+    archive: sha256(aptLines.join('\n')),
+    work: WORK,
+    recipe: await fileDigest(join(import.meta.dirname, '../setup/build/debian-root.ts')),
+  };
+  const entry = await cached(context, 'medium-tools', inputs, async (dir) => {
+    context.progress('unpacking boot loaders and the tools of boot media from Debian trixie');
+    const spec = { variant: 'extract', packages: PACKAGES } as const;
+    await buildDebianRoot(dir, spec, { ...context, aptLines });
+    await mkdir(join(dir, 'root', WORK));
+  });
+  const root = join(entry, 'root');
+  const efi = join(root, 'usr/lib/systemd/boot/efi');
+  return {
+    stub: join(efi, 'linuxx64.efi.stub'),
+    loader: join(efi, 'systemd-bootx64.efi'),
+    key: entry.slice(-16),
+    // The mount ends with the tool, whose namespace is its own.
+    run: (argv, dir) =>
+      run(['sh', '-c', IN_ROOT, 'sh', dir, root, ...argv], { signal: context.signal }),
+  };
+}

@@ -1,0 +1,113 @@
+// What machines boot from media and disks: the boot image as one EFI program (UKI), the loader of boot
+// slots, and an ISO of both. Everything lies in the cache, by what it was made from.
+
+import { copyFile, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256 } from '#shared/digest.ts';
+import { cached, fileDigest } from '../setup/build/cache.ts';
+import { type BootImage, type BootImageOptions, buildBootImage } from './build.ts';
+import { writeIso } from './medium-iso.ts';
+import { type MediumTools, mediumTools } from './medium-tools.ts';
+import { unifiedKernel } from './unified-kernel.ts';
+
+/** Markers go to the last console: the serial line, which hardware smoke tests and BMCs read. */
+export const DEFAULT_COMMAND_LINE = 'console=tty0 console=ttyS0,115200 panic=10 quiet';
+
+export interface MediumOptions extends BootImageOptions {
+  /** Words of the kernel's command line: printable ASCII without quotes and backslashes. */
+  readonly commandLine?: string;
+}
+
+export interface BootMedium {
+  readonly image: BootImage;
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** `billet.efi`. */
+  readonly uki: string;
+  /** `systemd-bootx64.efi`. */
+  readonly loader: string;
+  /** `billet.iso`, a CD and a disk. */
+  readonly iso: string;
+  readonly commandLine: string;
+}
+
+/** Builds what is not in the cache yet. Throws UNSUPPORTED without root, COMMAND_FAILED. */
+export async function buildMedium(options: MediumOptions): Promise<BootMedium> {
+  const image = await buildBootImage(options);
+  const tools = await mediumTools(options);
+  const commandLine = options.commandLine ?? DEFAULT_COMMAND_LINE;
+  const { uki, loader } = await buildEfi(image, tools, commandLine, options);
+  const iso = await buildIso(image, tools, { uki, commandLine }, options);
+  const { kernel, initramfs } = image;
+  return { image, kernel, initramfs, uki, loader, iso, commandLine };
+}
+
+async function buildEfi(
+  image: BootImage,
+  tools: MediumTools,
+  commandLine: string,
+  options: MediumOptions,
+): Promise<{ readonly uki: string; readonly loader: string }> {
+  const inputs = {
+    image: image.key,
+    tools: tools.key,
+    commandLine,
+    recipe: await recipeDigest('medium.ts', 'unified-kernel.ts'),
+  };
+  const entry = await cached(options, 'boot-efi', inputs, async (dir) => {
+    options.progress('assembling the unified kernel image');
+    const text = (content: string) => Buffer.from(content);
+    const pieces = unifiedKernel(await readFile(tools.stub), [
+      { name: '.osrel', content: text(osRelease(image)) },
+      { name: '.cmdline', content: text(commandLine) },
+      { name: '.uname', content: text(image.kernelRelease) },
+      { name: '.linux', content: await readFile(image.kernel) },
+      { name: '.initrd', content: await readFile(image.initramfs) },
+    ]);
+    await using file = await open(join(dir, 'billet.efi'), 'wx', 0o644);
+    await file.writev(pieces);
+    await copyFile(tools.loader, join(dir, 'systemd-bootx64.efi'));
+  });
+  return { uki: join(entry, 'billet.efi'), loader: join(entry, 'systemd-bootx64.efi') };
+}
+
+async function buildIso(
+  image: BootImage,
+  tools: MediumTools,
+  efi: { readonly uki: string; readonly commandLine: string },
+  options: MediumOptions,
+): Promise<string> {
+  const inputs = {
+    efi: await fileDigest(efi.uki),
+    tools: tools.key,
+    recipe: await recipeDigest('medium-iso.ts'),
+  };
+  const entry = await cached(options, 'boot-iso', inputs, async (dir) => {
+    options.progress('writing the ISO');
+    const work = join(dir, 'work');
+    await mkdir(work);
+    const parts = { ...image, ...efi, title: titleOf(image) };
+    await writeIso(tools, parts, work, join(dir, 'billet.iso'));
+    await rm(work, { recursive: true, force: true });
+  });
+  return join(entry, 'billet.iso');
+}
+
+const titleOf = ({ info }: BootImage) => `Billet ${info.name} ${info.version}`;
+
+/**
+ * os-release(5), for the loader's menu. No VERSION_ID, IMAGE_ID or IMAGE_VERSION: systemd-boot would sort
+ * by them before the file's name, and only the name tells which generation is newer; a node that goes
+ * back to an older boot image would boot the newer one again (Boot Loader Specification, "Sorting").
+ */
+const osRelease = (image: BootImage) =>
+  [
+    ...['ID=billet', 'NAME=Billet', `PRETTY_NAME="${titleOf(image)}"`],
+    ...[`BILLET_IMAGE=${image.info.name}`, `BILLET_SEQUENCE=${image.info.sequence}`],
+    `BILLET_VERSION=${image.info.version}\n`,
+  ].join('\n');
+
+async function recipeDigest(...names: readonly string[]): Promise<string> {
+  const digests = names.map((name) => fileDigest(join(import.meta.dirname, name)));
+  return sha256((await Promise.all(digests)).join(' '));
+}
