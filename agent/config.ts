@@ -1,7 +1,8 @@
 // The agent's own configuration, /etc/billet/agent.json: where things lie on a system that Billet did
-// not boot. Optional and strict. What a node should be never stands here.
+// not boot. Optional and strict, with comments if one likes. What a node should be never stands here.
 
 import { z } from 'zod';
+import { parseCommentedJson } from '#shared/commented-json.ts';
 import { BilletError } from '#shared/errors.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import { readFileOrNull } from './drivers/files.ts';
@@ -30,31 +31,36 @@ export type AgentConfig = z.infer<typeof AgentConfig>;
 
 /** The defaults without a file. Throws CONFIG_INVALID, naming the field. */
 export async function loadConfig(file: string = CONFIG_FILE): Promise<AgentConfig> {
-  return (await loadJson(file, AgentConfig)) ?? AgentConfig.parse({});
+  return (await loadJson(file, AgentConfig, parseCommentedJson)) ?? AgentConfig.parse({});
 }
 
 /** Throws CONFIG_INVALID when there is no policy: nothing runs without one. */
 export async function loadPolicy(file: string): Promise<TrustPolicy> {
-  const policy = await loadJson(file, TrustPolicy);
+  const policy = await loadJson(file, TrustPolicy, JSON.parse);
   if (policy !== null) return policy;
   throw new BilletError('CONFIG_INVALID', `there is no trust policy ${file}`, {
     hint: `write the public keys that may sign modules to ${file}; docs/security.md shows its form`,
   });
 }
 
-async function loadJson<S extends z.ZodType>(file: string, schema: S): Promise<z.infer<S> | null> {
+async function loadJson<S extends z.ZodType>(
+  file: string,
+  schema: S,
+  parse: (text: string) => unknown,
+): Promise<z.infer<S> | null> {
   const bytes = await readFileOrNull(file);
   if (bytes === null) return null;
-  const parsed = schema.safeParse(jsonOf(bytes.toString('utf8'), file));
+  const parsed = schema.safeParse(jsonOf(bytes.toString('utf8'), file, parse));
   if (parsed.success) return parsed.data;
   throw invalid(file, z.prettifyError(parsed.error), parsed.error);
 }
 
-function jsonOf(text: string, file: string): unknown {
+function jsonOf(text: string, file: string, parse: (text: string) => unknown): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (cause) {
-    throw invalid(file, 'it is not JSON', cause);
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw invalid(file, `it is not JSON: ${why}`, cause);
   }
 }
 

@@ -1,10 +1,11 @@
-// The coordinator's configuration: one strict JSON file, and flags for the common fields. Reads files
-// and arguments; starts nothing.
+// The coordinator's configuration: one strict JSON file (comments are allowed), and flags for the common
+// fields. Reads files and arguments; starts nothing.
 
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { parseCommentedJson } from '#shared/commented-json.ts';
 import { BilletError } from '#shared/errors.ts';
 import { TrustDomain } from '#shared/spiffe.ts';
 import { ProvidersConfig } from './providers/config.ts';
@@ -119,7 +120,7 @@ function parseFlags(args: readonly string[]) {
 async function readConfigFile(named: string | undefined): Promise<Record<string, unknown>> {
   const file = named ?? CONFIG_FILE;
   try {
-    const value: unknown = JSON.parse(await readFile(file, 'utf8'));
+    const value: unknown = parseCommentedJson(await readFile(file, 'utf8'));
     // Strictness is for the whole; here only that it can be spread.
     return z.record(z.string(), z.unknown()).parse(value);
   } catch (cause) {
