@@ -43,7 +43,12 @@ test('facts are what /proc and /sys say, and what they do not say is left out', 
     memoryBytes: 2 ** 21,
     dmi: { uuid: 'abcdef00-1111-2222-3333-444444444444' },
     macs: ['52:54:00:aa:bb:cc'],
-    disks: [{ name: 'vda', sizeBytes: 2 ** 20, serial: 'persist-1', rotational: true }],
+    disks: [
+      {
+        ...{ name: 'vda', sizeBytes: 2 ** 20, serial: 'persist-1', rotational: true },
+        byId: ['virtio-persist-1'],
+      },
+    ],
   });
 });
 

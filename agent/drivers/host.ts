@@ -2,9 +2,10 @@
 // /proc and /sys below a root; changes nothing.
 
 import { join } from 'node:path';
-import type { Disk, Facts } from '#shared/schema/facts.ts';
+import type { Facts } from '#shared/schema/facts.ts';
 import { MacAddress } from '#shared/schema/ids.ts';
 import { bytesOrNull, namesIn, textOrNull } from '../identity/source-file.ts';
+import { observeDisks } from './disks.ts';
 import { exists } from './files.ts';
 
 export interface Vitals {
@@ -30,34 +31,13 @@ export interface HostOptions {
   readonly architecture: string;
 }
 
-const SECTOR_BYTES = 512;
 const TEXT_MAX = 256;
-/** What the kernel makes itself, or what is no disk of this machine. */
-const NOT_A_DISK = /^(loop|ram|zram|dm-|md|sr|fd|nbd)/;
 
 export function linuxHost({ root = '/', architecture }: HostOptions): Host {
   const text = async (path: string) => {
     const found = (await textOrNull(join(root, path)))?.replace(/\0+$/, '').trim();
     return found === undefined || found === '' ? undefined : found.slice(0, TEXT_MAX);
   };
-
-  async function disks(): Promise<Disk[]> {
-    const names = (await namesIn(join(root, 'sys/block'))).filter((name) => !NOT_A_DISK.test(name));
-    return await Promise.all(names.map(disk));
-  }
-
-  async function disk(name: string): Promise<Disk> {
-    const at = `sys/block/${name}`;
-    const rotational = await text(`${at}/queue/rotational`);
-    return compact({
-      name,
-      sizeBytes: Number((await text(`${at}/size`)) ?? 0) * SECTOR_BYTES,
-      serial: (await text(`${at}/serial`)) ?? (await text(`${at}/device/serial`)),
-      wwn: (await text(`${at}/wwid`)) ?? (await text(`${at}/device/wwid`)),
-      model: await text(`${at}/device/model`),
-      rotational: rotational === undefined ? undefined : rotational === '1',
-    });
-  }
 
   async function macs(): Promise<MacAddress[]> {
     const found = new Set<MacAddress>();
@@ -97,7 +77,7 @@ export function linuxHost({ root = '/', architecture }: HostOptions): Host {
         memoryBytes: Math.max(1, memory(meminfo, 'MemTotal') ?? 0),
         dmi: await dmi(),
         macs: await macs(),
-        disks: (await disks()).slice(0, 256),
+        disks: (await observeDisks({ root })).map(({ disk }) => disk).slice(0, 256),
       } satisfies Record<keyof Omit<Facts, 'keySurvives' | 'cloud'>, unknown>);
     },
 
