@@ -10,6 +10,7 @@ import type { Revocations } from './ca/revocation.ts';
 import type { Rotation } from './ca/rotation.ts';
 import type { Images } from './catalog/publications.ts';
 import type { ClaimLimits } from './claims/limits.ts';
+import type { InstallReports } from './installs/reports.ts';
 import type { Live } from './live/live.ts';
 import type { Log } from './log.ts';
 import type { Comebacks } from './nodes/comebacks.ts';
@@ -30,6 +31,7 @@ export interface Deps {
   readonly rotation: Rotation;
   readonly trustDomain: TrustDomain;
   readonly live: Live;
+  readonly installs: InstallReports;
   readonly backup: BackupSource;
   readonly comebacks: Comebacks;
   readonly providers: Providers;

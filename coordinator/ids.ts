@@ -2,6 +2,7 @@
 
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { InstanceId, TaskId, TokenId } from '#shared/schema/ids.ts';
+import { InstallEventId } from '#shared/schema/install-plan.ts';
 import { OperationKey } from '#shared/schema/provider.ts';
 
 const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';
@@ -12,6 +13,8 @@ export const randomName = (length = 16): string =>
 
 export const newInstanceId = (): InstanceId => InstanceId.parse(`i-${randomName()}`);
 export const newTaskId = (): TaskId => TaskId.parse(`t-${randomName()}`);
+
+export const newInstallEventId = (): InstallEventId => InstallEventId.parse(`ie-${randomName()}`);
 
 export const newOperationKey = (): OperationKey => OperationKey.parse(`o-${randomName()}`);
 

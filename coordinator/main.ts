@@ -122,7 +122,7 @@ export async function startCoordinator(
     revocations,
     rotation,
     trustDomain,
-    live: nodes.live,
+    ...nodes.deps,
     backup: await openBackupSource(stateDir),
     ...provisioning.deps,
     comebacks,

@@ -7,6 +7,7 @@ import { catalogRecords } from './catalog/records.ts';
 import { claimRecords } from './claims/records.ts';
 import { drainRecords } from './drain/records.ts';
 import { eventRecords } from './events/records.ts';
+import { installRecords } from './installs/records.ts';
 import { comebackRecords } from './nodes/comebacks.ts';
 import { nodeRecords } from './nodes/records.ts';
 import { tokenRecords } from './nodes/tokens.ts';
@@ -30,4 +31,5 @@ export const records = (store: Store, clock: Clock) => ({
   ...signalRecords(store),
   ...drainRecords(store),
   ...comebackRecords(store),
+  ...installRecords(store),
 });

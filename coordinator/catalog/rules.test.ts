@@ -50,6 +50,7 @@ test('a node that names nothing comes to what its own spec says', () => {
   const derived = derive(spec, NO_SOURCES, null);
   assert.deepEqual(wantedOf(derived), {
     bootImage: null,
+    install: null,
     modules: spec.modules,
     closure: null,
     settings: { hostname: 'a' },

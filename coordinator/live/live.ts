@@ -7,6 +7,7 @@ import type { Heartbeat, HeartbeatReply } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { aheadView } from '../backup/records.ts';
 import { drainOf } from '../drain/drain-of.ts';
+import type { InstallReports } from '../installs/reports.ts';
 import { comebackView } from '../nodes/comebacks.ts';
 import { recordHeartbeat, significance } from '../nodes/heartbeat-writes.ts';
 import { isLive } from '../nodes/lifecycle.ts';
@@ -36,6 +37,7 @@ export interface Live {
 
 export interface LiveOptions {
   readonly records: Records;
+  readonly installs: Pick<InstallReports, 'newest'>;
   readonly views: Views;
   readonly changes: Changes;
   readonly liveness: Liveness;
@@ -51,7 +53,7 @@ interface Said {
 }
 
 export function live(options: LiveOptions): Live {
-  const { records, views, changes, liveness, connections } = options;
+  const { records, installs, views, changes, liveness, connections } = options;
   const newest = new Map<InstanceId, Said>();
   changes.listen((instance) => (instance === null ? views.dropAll() : views.drop(instance)));
 
@@ -111,12 +113,13 @@ export function live(options: LiveOptions): Live {
     },
 
     async presence(instance) {
-      const [said, lastSeenAt, back, drain, comeback] = await Promise.all([
+      const [said, lastSeenAt, back, drain, comeback, install] = await Promise.all([
         lastSaid(instance),
         liveness.lastSeen(instance),
         records.returns.get(instance),
         drainOf(records, instance),
         records.comebacks.get(instance),
+        installs.newest(instance),
       ]);
       const heartbeat = said?.heartbeat ?? null;
       const cameBack = comebackView(comeback?.record);
@@ -128,6 +131,7 @@ export function live(options: LiveOptions): Live {
         ahead,
         drain,
         cameBack,
+        install,
       };
     },
 

@@ -4,6 +4,7 @@ import type { Clock } from '#shared/clock.ts';
 import type { Authorities } from '../ca/authorities.ts';
 import type { Callers } from '../caller.ts';
 import type { Config } from '../config.ts';
+import { installReports } from '../installs/reports.ts';
 import type { Log } from '../log.ts';
 import { sweepEvery } from '../nodes/sweep.ts';
 import type { Records } from '../records.ts';
@@ -37,8 +38,10 @@ export async function openLive(options: {
     repeated: (...heartbeats) => live.repeated(...heartbeats),
     log,
   });
+  const installs = installReports(records);
   const live = openLiveNodes({
     records,
+    installs,
     views,
     changes,
     liveness,
@@ -49,7 +52,7 @@ export async function openLive(options: {
   nudgeAtChanges({ changes, views, channels, clock, log });
   const flush = () => liveness.flush(clock.now());
   return {
-    live,
+    deps: { live, installs },
     flush,
     seen: liveness.all,
     upgrade: channelUpgrade({ callers, channels, live, log, stopping: stopping.signal }),

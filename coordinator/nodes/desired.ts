@@ -3,6 +3,7 @@
 
 import { DESIRED_TYPE, Desired, type Envelope } from '#shared/schema/desired.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
+import type { InstallOrder } from '#shared/schema/install-plan.ts';
 import type { Derived } from '#shared/schema/records.ts';
 
 /** Stored and sent as it is made here, byte for byte, so that it can be signed later. */
@@ -12,6 +13,7 @@ export function desiredEnvelope(wanted: {
   readonly node: NodeName;
   readonly generation: number;
   readonly derived: Derived;
+  readonly install: InstallOrder | null;
 }): Envelope {
   const { derived, ...ids } = wanted;
   const desired: Desired = Desired.parse({
@@ -19,6 +21,7 @@ export function desiredEnvelope(wanted: {
     ...ids,
     bootImage: derived.bootImage,
     modules: derived.modules,
+    closure: derived.closure,
     // Nothing here has merged the modules; the node compares only what was computed.
     systemImage: null,
     settings: derived.settings,

@@ -3,7 +3,8 @@
 
 import { BilletError } from '#shared/errors.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
-import { newInstanceId } from '../ids.ts';
+import { newInstallEventId, newInstanceId } from '../ids.ts';
+import { firstOrder } from '../installs/rules.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change, type Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
@@ -116,6 +117,7 @@ const newRecord = (
   replace: false,
   preemption: null,
   machine: null,
+  install: firstOrder(newInstallEventId(), derived, now),
 });
 
 /** Idempotent. CONFLICT when it may no longer enroll; NOT_FOUND. */

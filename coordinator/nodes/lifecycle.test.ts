@@ -8,7 +8,7 @@ import { after, FOLLOWS, follow, type Happening, needsDrain } from './lifecycle.
 import { deadlinesOf, dueDeadline, retryAfterMs, type Waiting } from './lifecycle-deadlines.ts';
 
 const HAPPENINGS = [
-  ...['provision', 'install', 'contact', 'ready', 'claim', 'drain'],
+  ...['provision', 'install', 'installed', 'contact', 'ready', 'claim', 'drain'],
   ...['resume', 'terminate', 'fail', 'gone'],
 ] as const satisfies readonly Happening[];
 const DAY_MS = 24 * 3_600_000;

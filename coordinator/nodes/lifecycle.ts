@@ -11,8 +11,8 @@ export const FOLLOWS: Readonly<Record<InstanceState, readonly InstanceState[]>> 
   pending: ['provisioning', 'bootstrapping', 'terminating', 'failed'],
   provisioning: ['installing', 'bootstrapping', 'terminating', 'failed'],
   installing: ['bootstrapping', 'terminating', 'failed'],
-  bootstrapping: ['running', 'terminating', 'failed'],
-  running: ['bootstrapping', 'draining', 'terminating', 'failed'],
+  bootstrapping: ['installing', 'running', 'terminating', 'failed'],
+  running: ['installing', 'bootstrapping', 'draining', 'terminating', 'failed'],
   draining: ['running', 'terminating', 'failed'],
   failed: ['terminating'],
   terminating: ['terminated', 'failed'],
@@ -23,8 +23,10 @@ export const FOLLOWS: Readonly<Record<InstanceState, readonly InstanceState[]>> 
 export type Happening =
   /** A provider is about to be asked for the machine. */
   | 'provision'
-  /** The machine writes its system to a disk. */
+  /** The machine writes its system to a disk: it has enrolled by then, and may have run before. */
   | 'install'
+  /** That is done: it starts from there next. */
+  | 'installed'
   /** The machine enrolled: first contact, or another boot. */
   | 'contact'
   /** The machine was seen ready on its generation. */
@@ -44,6 +46,7 @@ export type Happening =
 const LEADS_TO: Readonly<Record<Happening, InstanceState>> = {
   provision: 'provisioning',
   install: 'installing',
+  installed: 'bootstrapping',
   contact: 'bootstrapping',
   ready: 'running',
   claim: 'bootstrapping',
@@ -56,6 +59,7 @@ const LEADS_TO: Readonly<Record<Happening, InstanceState>> = {
 
 /** Where a happening makes sense although the state that it leads to may follow others, too. */
 const ONLY_FROM: Partial<Readonly<Record<Happening, readonly InstanceState[]>>> = {
+  installed: ['installing'],
   contact: ['pending', 'provisioning', 'installing'],
   ready: ['bootstrapping'],
   claim: ['running'],

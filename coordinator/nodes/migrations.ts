@@ -13,6 +13,8 @@ export const NODE_MIGRATIONS: Migrations = {
     const derived = derive(spec, NO_SOURCES, null);
     return { ...(old as object), spec, derived, set: null, lives: instance === null ? 0 : 1 };
   },
+  // Version 2 knew machines by MAC address and UUID only: a spec without the others says the same.
+  2: (old) => old,
 };
 
 /** Version 1 knew no providers: each machine was switched on by a person. */
@@ -26,4 +28,6 @@ export const INSTANCE_MIGRATIONS: Migrations = {
     preemption: null,
     machine: null,
   }),
+  // Version 2 installed nothing, whatever the plan said: that is ordered by a person from then on.
+  2: (old) => ({ ...(old as object), install: null }),
 };

@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Derived } from '#shared/schema/records.ts';
 import { wantedOf } from '../catalog/rules.ts';
+import { orderOf } from '../installs/rules.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change, type Found } from '../store/collection.ts';
 import { desiredEnvelope } from './desired.ts';
@@ -18,8 +19,11 @@ export function generationChanges(
   derived: Derived,
 ): readonly Change[] {
   const { id, node, generation } = instance;
+  const install = orderOf(instance.install, derived.install);
   const history = records.store.historyId;
-  const envelope = desiredEnvelope({ history, instance: id, node, generation, derived });
+  const envelope = desiredEnvelope({
+    ...{ history, instance: id, node, generation, derived, install },
+  });
   return [records.desired.put(generationKey(id, generation), envelope, ABSENT)];
 }
 

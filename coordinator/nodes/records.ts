@@ -23,6 +23,7 @@ import {
 } from '#shared/schema/provider.ts';
 import { Derived, InstanceState, NodeSpec } from '#shared/schema/records.ts';
 import { machineNames, newOperationKey } from '../ids.ts';
+import { InstallRecord } from '../installs/records.ts';
 import { collection } from '../store/collection.ts';
 import type { Store } from '../store/store.ts';
 import { INSTANCE_MIGRATIONS, NODE_MIGRATIONS } from './migrations.ts';
@@ -124,6 +125,8 @@ export const InstanceRecord = z.strictObject({
   preemption: z.strictObject({ noticedAt: Moment, endsAt: Moment }).nullable(),
   /** Null with the provider `manual`. */
   machine: MachineRecord.nullable(),
+  /** Null: it was made without an install plan, and none was ordered since. */
+  install: InstallRecord.nullable(),
 });
 export type InstanceRecord = z.infer<typeof InstanceRecord>;
 
@@ -141,14 +144,14 @@ export const nodeRecords = (store: Store) => ({
     prefix: 'nodes',
     schema: NodeRecord,
     id: NodeName,
-    version: 2,
+    version: 3,
     migrations: NODE_MIGRATIONS,
   }),
   instances: collection(store, {
     prefix: 'instances',
     schema: InstanceRecord,
     id: InstanceId,
-    version: 2,
+    version: 3,
     migrations: INSTANCE_MIGRATIONS,
   }),
   /** Machines that a provider was, or will be, asked for, until they are proven gone. */

@@ -5,6 +5,8 @@ import type { Heartbeat } from '#shared/schema/heartbeat.ts';
 import type { Machine } from '#shared/schema/provider.ts';
 import type { Instance, Node } from '#shared/schema/records.ts';
 import { isoTime } from '../ids.ts';
+import type { InstallRecord } from '../installs/records.ts';
+import type { Heard } from '../installs/reports.ts';
 import type { Found } from '../store/collection.ts';
 import type { InstanceRecord, MachineRecord, NodeRecord } from './records.ts';
 import { newestGood } from './rules.ts';
@@ -29,6 +31,8 @@ export interface Presence {
   readonly ahead: Instance['ahead'];
   readonly drain: Instance['drain'];
   readonly cameBack: Instance['cameBack'];
+  /** The newest report of an installation. */
+  readonly install: Heard | null;
 }
 
 export const instanceView = (record: InstanceRecord, presence: Presence): Instance => ({
@@ -59,7 +63,22 @@ export const instanceView = (record: InstanceRecord, presence: Presence): Instan
   drain: presence.drain,
   cameBack: presence.cameBack,
   machine: record.machine && machineView(record.machine),
+  install: record.install && installView(record.install, presence.install),
 });
+
+const installView = (
+  { event, orderedAt, doneAt, wipeId, diskSerial }: InstallRecord,
+  heard: Heard | null,
+): Instance['install'] => {
+  const own = heard?.report.event === event ? heard : null;
+  return {
+    ...{ event, wipeId, diskSerial },
+    orderedAt: isoTime(orderedAt),
+    doneAt: doneAt === null ? null : isoTime(doneAt),
+    startedAt: own?.startedAt ? isoTime(own.startedAt) : null,
+    report: own && { ...own.report, at: isoTime(own.at) },
+  };
+};
 
 const machineView = (machine: MachineRecord): Machine => {
   const { operation, shape, uuid, mac, state, attempts, fault } = machine;

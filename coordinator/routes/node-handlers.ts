@@ -25,6 +25,7 @@ type NodeHandlers = Pick<
   | 'renewCertificate'
   | 'getDesired'
   | 'heartbeat'
+  | 'reportInstall'
   | 'leaseTasks'
   | 'renewTask'
   | 'reportTask'
@@ -72,6 +73,13 @@ export const nodeHandlers: NodeHandlers = {
 
   async heartbeat({ caller, body }, deps) {
     return { body: await deps.live.heartbeat(nodeOf(caller).id, body) };
+  },
+
+  async reportInstall({ caller, body }, deps) {
+    const { id } = nodeOf(caller);
+    await liveInstance(deps, id);
+    await deps.installs.take(id, body);
+    return { body: {} };
   },
 
   async leaseTasks({ caller, body }, { records }) {

@@ -6,8 +6,9 @@ import { Facts } from '../schema/facts.ts';
 import { Heartbeat, HeartbeatReply } from '../schema/heartbeat.ts';
 import { BootstrapToken } from '../schema/identity.ts';
 import { InstanceId, TaskId, Timestamp } from '../schema/ids.ts';
+import { InstallReport } from '../schema/install-report.ts';
 import { LeasedTask, TaskOutcome, TaskState } from '../schema/task.ts';
-import { Csr, none } from './common.ts';
+import { Csr, empty, none } from './common.ts';
 import type { Route } from './route.ts';
 
 const Issued = z.object({
@@ -73,6 +74,19 @@ export const heartbeat = {
   query: none,
   body: Heartbeat,
   reply: HeartbeatReply,
+} as const satisfies Route;
+
+/** Sent at each step, and again while one runs; safe to send again. */
+export const reportInstall = {
+  method: 'POST',
+  path: '/v1/node/install',
+  caller: 'node',
+  summary: 'Report how an installation comes on, or why it cannot; safe to send again',
+  params: none,
+  query: none,
+  body: InstallReport,
+  reply: empty,
+  bodyBytesMax: 448 * 1024,
 } as const satisfies Route;
 
 export const channel = {

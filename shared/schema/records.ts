@@ -18,7 +18,8 @@ import {
   Timestamp,
   TokenId,
 } from './ids.ts';
-import { InstallPlan } from './install-plan.ts';
+import { InstallEventId, InstallPlan, WipeId } from './install-plan.ts';
+import { InstallReport } from './install-report.ts';
 import { ModuleName, ModuleRef } from './module.ts';
 import { NixClosure } from './nix-closure.ts';
 import { Machine, ProviderKind } from './provider.ts';
@@ -100,6 +101,22 @@ export const InstanceState = z.enum([
 ]);
 export type InstanceState = z.infer<typeof InstanceState>;
 
+/** What an instance was ordered to install, and the newest that its node said of it. */
+export const InstanceInstall = z.object({
+  event: InstallEventId,
+  orderedAt: Timestamp,
+  /** What the order says in the place of the plan's own. */
+  wipeId: WipeId.nullable(),
+  diskSerial: z.string().nullable(),
+  /** When its first step was reported. */
+  startedAt: Timestamp.nullable(),
+  /** When it was reported done; the next boots are from the disk. */
+  doneAt: Timestamp.nullable(),
+  /** Candidates only where it has a problem. Null before the first. */
+  report: InstallReport.omit({ recoveryKey: true }).extend({ at: Timestamp }).nullable(),
+});
+export type InstanceInstall = z.infer<typeof InstanceInstall>;
+
 export const Instance = z.object({
   id: InstanceId,
   /** While it waits in a warm pool no node has it, and it goes by its own id. */
@@ -142,6 +159,8 @@ export const Instance = z.object({
   preemptedAt: Timestamp.nullable().default(null),
   /** At its provider; null where a person provides it. */
   machine: Machine.nullable(),
+  /** Null: nothing was ordered to be installed on a disk of it. */
+  install: InstanceInstall.nullable().default(null),
 });
 export type Instance = z.infer<typeof Instance>;
 

@@ -7,6 +7,7 @@ import type { InstanceId, ResourceName } from '#shared/schema/ids.ts';
 import type { Revocations } from '../../ca/revocation.ts';
 import { COORDINATOR } from '../../events/records.ts';
 import { newInstanceId } from '../../ids.ts';
+import { orderOf } from '../../installs/rules.ts';
 import type { Log } from '../../log.ts';
 import { desiredEnvelope } from '../../nodes/desired.ts';
 import { type EndDeps, endDraft } from '../../nodes/instance-end.ts';
@@ -121,7 +122,10 @@ async function isCurrent(
   const { id: instance, node, generation } = record;
   const has = await records.desired.get(generationKey(instance, generation));
   const history = records.store.historyId;
-  const wanted = desiredEnvelope({ history, instance, node, generation: WARM_GENERATION, derived });
+  const install = orderOf(record.install, derived.install);
+  const wanted = desiredEnvelope({
+    ...{ history, instance, node, generation: WARM_GENERATION, derived, install },
+  });
   return has?.record.payload === wanted.payload;
 }
 
