@@ -2,7 +2,6 @@
 // its loop. The boot stage has its own way to the same functions, under boot/.
 
 import { BilletError } from '#shared/errors.ts';
-import { markerLine } from '#shared/markers.ts';
 import type { Facts } from '#shared/schema/facts.ts';
 import type { SourceIdentity } from '#shared/schema/identity.ts';
 import type { AgentConfig } from './config.ts';
@@ -15,8 +14,8 @@ import {
   keptIdentity,
   recallInstance,
 } from './identity/ensure-enrolled.ts';
-import { fileStrategy } from './identity/file.ts';
 import { standardStrategies } from './identity/strategies.ts';
+import type { IdentityStrategy } from './identity/strategy.ts';
 import type { AgentIo } from './io.ts';
 import { backoffMs } from './link/backoff.ts';
 
@@ -24,21 +23,24 @@ const RETRY = { baseMs: 2_000, capMs: 120_000 };
 /** systemd gives up on a start that takes longer than it was told. */
 const START_EXTENDED_MS = 60_000;
 
-/** Enrolls and returns; what is valid already stays. `file` instead of the usual strategies. */
+export interface EnrollRequest {
+  /** Instead of the usual ones. */
+  readonly strategy: IdentityStrategy | null;
+  readonly onClaim: (shown: ShownClaim) => void;
+}
+
+/** Enrolls and returns; what is valid already stays. */
 export async function enroll(
   { stateDir: dir, metadata, identityFile }: AgentConfig,
-  file: string | null,
-  { clock, architecture, log }: AgentIo,
+  { strategy, onClaim }: EnrollRequest,
+  { clock, architecture }: AgentIo,
   signal: AbortSignal,
 ): Promise<Enrolled> {
   const strategies =
-    file === null
-      ? standardStrategies({ urls: metadata, identityFile })
-      : [fileStrategy({ paths: [file] })];
+    strategy === null ? standardStrategies({ urls: metadata, identityFile }) : [strategy];
   const { identity, cloud } = await discoverIdentity(strategies, signal);
   const facts = await linuxHost({ architecture }).facts();
   const own: Facts = { ...facts, keySurvives: true, ...(cloud === undefined ? {} : { cloud }) };
-  const onClaim = (shown: ShownClaim) => log.info(claimLine(shown));
   return await ensureEnrolled({ identity, facts: own, dir, clock, onClaim }, signal);
 }
 
@@ -89,6 +91,3 @@ export async function enrollWithRetry(
       await clock.sleep(RETRY.baseMs + backoffMs(attempt, random(), RETRY), signal);
     }
 }
-
-const claimLine = ({ code, key, expiresAt: expires }: ShownClaim): string =>
-  markerLine('claim', { code, key, expires });

@@ -5,22 +5,39 @@ import { systemClock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { askPlan, askStatus } from './ask.ts';
 import { CONFIG_FILE, loadConfig } from './config.ts';
+import { hostExec } from './drivers/exec.ts';
 import { openLog } from './drivers/journal.ts';
+import { hostMountTable } from './drivers/mount-table.ts';
+import { hostMounts } from './drivers/mounts.ts';
 import { inheritedFds, openNotify } from './drivers/notify.ts';
+import { systemdUnits } from './drivers/units.ts';
 import type { AgentIo } from './io.ts';
 
 const NODE_MAJOR = 26;
 
 const USAGE = `usage: billet agent run [--config FILE]       run as the agent of this machine
-       billet agent enroll [--identity FILE]  get a certificate, and exit
+       billet agent enroll [WORDS]            get a certificate, and start the service
        billet agent status [--json]           what the running agent knows
        billet agent plan [--json]             what it would do next
+       billet agent detach                    stop and unmount all modules, when no agent runs
        billet agent boot                      bring a machine up; in the initramfs only
+
+WORDS   --identity FILE                       JSON of \`billet token create --write\`; - is stdin
+  or    --coordinator URL --ca sha256:DIGEST  to be claimed by an operator, and with
+        --instance ID --token-file FILE       to use a token (its first line; - is stdin)
+        --policy FILE                         becomes the trust policy of this machine
+        --no-start                            leave the service as it is
 `;
 
 const OPTIONS = {
   config: { type: 'string' },
   identity: { type: 'string' },
+  coordinator: { type: 'string' },
+  ca: { type: 'string' },
+  instance: { type: 'string' },
+  'token-file': { type: 'string' },
+  policy: { type: 'string' },
+  'no-start': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -55,10 +72,8 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
     case 'run':
       return await (await import('./run.ts')).run(config, io, signal);
     case 'enroll': {
-      const { enroll } = await import('./enroll.ts');
-      const { how, credentials } = await enroll(config, options.identity ?? null, io, signal);
-      process.stdout.write(`${credentials.identity.instance}: certificate ${how}\n`);
-      return;
+      const { enrollByHand } = await import('./enroll-by-hand.ts');
+      return await enrollByHand(config, options, io, say, signal);
     }
     case 'status':
       process.stdout.write(await askStatus(config.runDir, options.json));
@@ -66,6 +81,16 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
     case 'plan':
       process.stdout.write(await askPlan(config.runDir, options.json));
       return;
+    case 'detach': {
+      const { detachAll } = await import('./detach.ts');
+      const deps = {
+        units: systemdUnits({ exec: hostExec }),
+        mounts: hostMountTable(hostMounts()),
+      };
+      const names = await detachAll({ ...deps, runDir: config.runDir }, signal);
+      for (const name of names) say(`${name}: detached`);
+      return;
+    }
     case 'boot': {
       const { machinePorts } = await import('./boot/machine.ts');
       const { runBoot } = await import('./boot/run-boot.ts');
@@ -78,6 +103,10 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
       });
   }
 }
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
 
 function parse(args: readonly string[]) {
   try {
@@ -126,8 +155,17 @@ async function main(args: readonly string[]): Promise<number> {
     const known = error instanceof BilletError ? error : null;
     const text = known ? `${known.code}: ${known.message}\n  ${known.hint}` : String(error);
     process.stderr.write(`billet agent: ${text}\n`);
-    return known?.code === 'ARGUMENT_INVALID' ? 2 : 1;
+    return exitCode(known?.code, args[0]);
   }
+}
+
+/**
+ * EX_CONFIG of sysexits(3) when nothing but a person can mend it: the unit is not started again until
+ * somebody does.
+ */
+function exitCode(code: string | undefined, verb: string | undefined): number {
+  if (code === 'ARGUMENT_INVALID') return 2;
+  return verb === 'run' && (code === 'CONFIG_INVALID' || code === 'IDENTITY_MISSING') ? 78 : 1;
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -54,22 +54,9 @@ type RecordFile = z.infer<typeof RecordFile>;
 const RECORD = 'attached.json';
 
 export function services(deps: ServicesDeps): Services {
-  const base = join(deps.runDir, 'services');
-  const dirOf = (name: string) => join(base, name);
+  const { dirOf, settingsPath, records, stopAll, detach } = attachments(deps);
   const rootOf = ({ name, image }: ModuleRef) =>
     join(dirOf(name), hexOf(image).slice(0, 12), 'root');
-  const settingsPath = (name: string) => join(deps.runDir, 'settings', `${name}.json`);
-
-  async function records(): Promise<RecordFile[]> {
-    const names = await entries(base);
-    const found = await Promise.all(names.map((name) => readRecord(join(dirOf(name), RECORD))));
-    return found.filter((each) => each !== null);
-  }
-
-  async function stopAll(units: readonly string[], signal: AbortSignal): Promise<void> {
-    await deps.units.stop(units, signal);
-    await deps.units.remove(units, signal);
-  }
 
   return {
     async attach(module, settings, signal) {
@@ -101,16 +88,7 @@ export function services(deps: ServicesDeps): Services {
       await deps.probe(label, signal);
     },
 
-    async detach(name, signal) {
-      const record = await readRecord(join(dirOf(name), RECORD));
-      await stopAll(record?.units ?? (await orphans(deps.units, name, await records())), signal);
-      for (const entry of await entries(dirOf(name)))
-        if (entry !== RECORD) await deps.mounts.unmount(join(dirOf(name), entry, 'root'));
-      // The mount points are empty now; were one still mounted, its files could not be removed.
-      await rm(dirOf(name), { recursive: true, force: true });
-      await rm(settingsPath(name), { force: true });
-      await removeDrafts(join(deps.runDir, 'settings'));
-    },
+    detach,
 
     async observe(signal) {
       const found = await records();
@@ -125,6 +103,47 @@ export function services(deps: ServicesDeps): Services {
           healthy: units.every(runs) && (await deps.mounts.isMounted(rootOf(module))),
         })),
       );
+    },
+  };
+}
+
+export type AttachmentsDeps = Pick<ServicesDeps, 'units' | 'mounts' | 'runDir'>;
+
+/** What is attached, as it lies below the run directory, and the way back from it. */
+export function attachments({ units, mounts, runDir }: AttachmentsDeps) {
+  const base = join(runDir, 'services');
+  const dirOf = (name: string) => join(base, name);
+  const settingsPath = (name: string) => join(runDir, 'settings', `${name}.json`);
+
+  async function records(): Promise<RecordFile[]> {
+    const names = await entries(base);
+    const found = await Promise.all(names.map((name) => readRecord(join(dirOf(name), RECORD))));
+    return found.filter((each) => each !== null);
+  }
+
+  async function stopAll(names: readonly string[], signal: AbortSignal): Promise<void> {
+    await units.stop(names, signal);
+    await units.remove(names, signal);
+  }
+
+  return {
+    dirOf,
+    settingsPath,
+    records,
+    stopAll,
+    /** Of every module that anything is left of, attached whole or not. */
+    names: async (): Promise<readonly ModuleName[]> =>
+      (await entries(base)).map((name) => ModuleName.parse(name)),
+
+    async detach(name: ModuleName, signal: AbortSignal): Promise<void> {
+      const record = await readRecord(join(dirOf(name), RECORD));
+      await stopAll(record?.units ?? (await orphans(units, name, await records())), signal);
+      for (const entry of await entries(dirOf(name)))
+        if (entry !== RECORD) await mounts.unmount(join(dirOf(name), entry, 'root'));
+      // The mount points are empty now; were one still mounted, its files could not be removed.
+      await rm(dirOf(name), { recursive: true, force: true });
+      await rm(settingsPath(name), { force: true });
+      await removeDrafts(join(runDir, 'settings'));
     },
   };
 }

@@ -23,17 +23,35 @@ export function agentCommand(_io: CommandIo): Command {
   withExamples(run, 'billet agent run --config /etc/billet/agent.json');
   const enroll = command
     .command('enroll')
-    .description('Trade the bootstrap token for a certificate, and exit.')
+    .description('Trade a token or a claim for a certificate, and start the service.')
     .option('--config <file>', 'instead of /etc/billet/agent.json')
-    .option('--identity <file>', 'JSON with coordinator, ca, instance and token')
-    .action((options: { config?: string; identity?: string }) =>
+    .option('--identity <file>', 'JSON of `billet token create --write`; - is stdin')
+    .option('--coordinator <url>', 'with --ca: to be claimed by an operator')
+    .option('--ca <digest>', "fingerprint of the coordinator's CA")
+    .option('--instance <id>', 'with --token-file: to use a token')
+    .option('--token-file <file>', 'its first line is the token; - is stdin')
+    .option('--policy <file>', 'becomes the trust policy of this machine')
+    .option('--no-start', 'leave the service as it is')
+    .action((options: Readonly<Record<string, string | boolean | undefined>>) =>
       start([
         'enroll',
-        ...valued('--config', options.config),
-        ...valued('--identity', options.identity),
+        ...Object.entries(ENROLL_WORDS).flatMap(([name, word]) => valued(word, options[name])),
+        ...(options.start === false ? ['--no-start'] : []),
       ]),
     );
-  withExamples(enroll, 'billet agent enroll --identity identity.json');
+  withExamples(
+    enroll,
+    'billet agent enroll --identity web-1.json --policy trust-policy.json',
+    'billet agent enroll --coordinator https://192.0.2.10:8443 --ca sha256:… --policy p.json',
+  );
+  const detach = command
+    .command('detach')
+    .description('Stop and unmount all service modules, when no agent runs.')
+    .option('--config <file>', 'instead of /etc/billet/agent.json')
+    .action((options: { config?: string }) =>
+      start(['detach', ...valued('--config', options.config)]),
+    );
+  withExamples(detach, 'systemctl stop billet-agent && billet agent detach');
   for (const [name, description] of [
     ['status', 'Show what the running agent knows.'],
     ['plan', 'Show what the running agent would do next.'],
@@ -55,8 +73,19 @@ export function agentCommand(_io: CommandIo): Command {
   return withExamples(command, 'billet agent status', 'billet agent plan --json');
 }
 
-const valued = (option: string, value: string | undefined): string[] =>
-  value === undefined ? [] : [option, value];
+/** By the name that commander gives them. */
+const ENROLL_WORDS = {
+  config: '--config',
+  identity: '--identity',
+  coordinator: '--coordinator',
+  ca: '--ca',
+  instance: '--instance',
+  tokenFile: '--token-file',
+  policy: '--policy',
+} as const;
+
+const valued = (option: string, value: string | boolean | undefined): string[] =>
+  typeof value === 'string' ? [option, value] : [];
 
 /** Loaded by its address: the CLI starts the agent and shares no code with it. */
 async function start(args: readonly string[]): Promise<void> {

@@ -1,6 +1,8 @@
 // `billet token create|list|revoke`: bootstrap tokens, by which a machine enrolls once.
 
+import { rm, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
 import { TokenId } from '#shared/schema/ids.ts';
 import type { Token } from '#shared/schema/records.ts';
@@ -39,16 +41,33 @@ function addCreate(parent: Command, io: CommandIo): void {
     .command('create')
     .description('Make a token for one instance. The secret is shown once, and stored nowhere.')
     .argument('<instance>', 'instance id, or the name of its node')
-    .option('--ttl <seconds>', 'how long it may be used, 60 to 86400', '86400');
-  withRemoteOptions(create).action((instance: string, options: RemoteOptions & { ttl: string }) =>
+    .option('--ttl <seconds>', 'how long it may be used, 60 to 86400', '86400')
+    .option('--write <file>', 'new file, mode 0600, for `billet-agent enroll --identity`');
+  withRemoteOptions(create).action((instance: string, options: CreateOptions) =>
     withCoordinator(io, options, async (coordinator) => {
       const { shape } = routes.createToken.body;
-      const made = await coordinator.call(routes.createToken, {
-        body: {
-          instance: await resolveInstance(coordinator, instance),
-          ttlSeconds: parseArgument(shape.ttlSeconds, Number(options.ttl), '--ttl'),
-        },
-      });
+      const body = {
+        instance: await resolveInstance(coordinator, instance),
+        ttlSeconds: parseArgument(shape.ttlSeconds, Number(options.ttl), '--ttl'),
+      };
+      // The file first: a secret that has nowhere to go must not be made.
+      if (options.write !== undefined) await writeSecret(options.write, '', 'wx');
+      const made = await coordinator
+        .call(routes.createToken, { body })
+        .catch(async (error: unknown) => {
+          if (options.write !== undefined) await rm(options.write, { force: true });
+          throw error;
+        });
+      const { instance: id } = made.token;
+      if (options.write !== undefined) {
+        const { coordinator: url, ca, secret: token } = made;
+        const identity = { coordinator: url, ca, instance: id, token };
+        await writeSecret(options.write, `${JSON.stringify(identity)}\n`, 'w');
+        emit(io, options.json === true, made.token, () => [
+          `token ${made.token.id} for ${id} is in ${options.write}`,
+        ]);
+        return;
+      }
       emit(io, options.json === true, made, () => [
         ...listing(
           [
@@ -67,7 +86,25 @@ function addCreate(parent: Command, io: CommandIo): void {
       ]);
     }),
   );
-  withExamples(create, 'billet token create web-1', 'billet token create web-1 --ttl 600 --json');
+  withExamples(
+    create,
+    'billet token create web-1',
+    'billet token create web-1 --ttl 600 --write web-1.json',
+  );
+}
+
+type CreateOptions = RemoteOptions & { readonly ttl: string; readonly write?: string };
+
+async function writeSecret(file: string, content: string, flag: 'wx' | 'w'): Promise<void> {
+  try {
+    await writeFile(file, content, { mode: 0o600, flag });
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw new BilletError('ARGUMENT_INVALID', `cannot write ${file}: ${why}`, {
+      hint: 'name a file that does not exist yet, in a directory that does',
+      cause,
+    });
+  }
 }
 
 function addList(parent: Command, io: CommandIo): void {
