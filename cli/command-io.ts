@@ -5,6 +5,8 @@ import type { Clock } from '#shared/clock.ts';
 export interface CommandIo {
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
+  /** Read only by commands that say so; the process's own where it is left out. */
+  readonly stdin?: NodeJS.ReadStream;
   readonly clock: Clock;
   /** Whether escape sequences are welcome on stdout. */
   readonly colour: boolean;

@@ -170,6 +170,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/simulate.ts')).simulateCommand(io),
   },
   {
+    name: 'hardware-smoke',
+    summary: 'try a machine from power-on to ready, and keep the evidence',
+    load: async (io) => (await import('./commands/hardware-smoke.ts')).hardwareSmokeCommand(io),
+  },
+  {
     name: 'version',
     summary: 'print the version of billet and of the Node that runs it',
     load: async (io) => (await import('./commands/version.ts')).versionCommand(io),

@@ -1,0 +1,69 @@
+// Which transports a request may use, made from its flags: the one that is named, or those that fit
+// what else is named. Throws ARGUMENT_INVALID; opens nothing.
+
+import { z } from 'zod';
+import { BilletError } from '#shared/errors.ts';
+import type { CommandIo } from '../../command-io.ts';
+import { parseArgument } from '../../remote.ts';
+import type { Flow } from '../flows.ts';
+import type { SmokeOptions } from '../request.ts';
+import { TRANSPORTS, type TransportName } from '../result.ts';
+import { manualTransport } from './manual.ts';
+import { type QemuMachine, qemuTransport } from './qemu.ts';
+import type { Transport } from './transport.ts';
+
+export interface Given {
+  readonly iso?: string;
+  readonly coordinator?: string;
+  readonly ca?: string;
+}
+
+/** `auto` never falls back from a BMC that is named to another machine. */
+export function transportsOf(
+  io: CommandIo,
+  options: SmokeOptions,
+  flow: Flow,
+  given: Given,
+): readonly Transport[] {
+  const asked = parseArgument(z.enum(['auto', ...TRANSPORTS]), options.transport, '--transport');
+  const names = asked === 'auto' ? automatic(options) : [asked];
+  return names.map((name) => transportOf(name, io, options, flow, given));
+}
+
+function automatic({ bmc, console }: SmokeOptions): readonly TransportName[] {
+  if (bmc !== undefined) return [bmc.startsWith('ipmi:') ? 'ipmi' : 'redfish'];
+  return console === undefined ? ['qemu', 'manual'] : ['manual'];
+}
+
+function transportOf(
+  name: TransportName,
+  io: CommandIo,
+  options: SmokeOptions,
+  flow: Flow,
+  given: Given,
+): Transport {
+  if (name === 'qemu') return qemuTransport(io.clock, machineOf(options, given), given.iso);
+  if (name === 'manual')
+    return manualTransport(io, {
+      ...(options.console !== undefined && { console: options.console }),
+      fromMedium: flow.name.startsWith('iso-'),
+    });
+  throw new BilletError('UNSUPPORTED', `${name}`, { hint: '' });
+}
+
+function machineOf(options: SmokeOptions, { coordinator, ca }: Given): QemuMachine {
+  const whole = (most: number, text: string | undefined, what: string) =>
+    parseArgument(z.coerce.number().int().min(1).max(most), text, what);
+  const serial = z.string().regex(/^[\w.-]{1,20}$/, '1 to 20 letters, digits, dots and dashes');
+  return {
+    memoryMib: whole(1_048_576, options.memory, '--memory'),
+    cpus: whole(255, options.cpus, '--cpus'),
+    diskBytes: whole(16_777_216, options.diskSize, '--disk-size') * 1024 * 1024,
+    diskSerial: parseArgument(serial, options.diskSerial, '--disk-serial'),
+    mac: parseArgument(z.mac(), options.mac, '--mac'),
+    uuid: parseArgument(z.uuid(), options.uuid, '--uuid'),
+    firmware: parseArgument(z.enum(['uefi', 'bios']), options.firmware, '--firmware'),
+    accelerator: parseArgument(z.enum(['kvm', 'tcg']), options.accelerator, '--accelerator'),
+    identity: { ...(coordinator && { coordinator }), ...(ca && { ca }) },
+  };
+}
