@@ -14,12 +14,22 @@ import { parseModuleList, resolveModules } from './kernel-modules.ts';
 export const BOOT_PACKAGES = [
   ...['linux-image-amd64', 'kmod', 'busybox-static', 'e2fsprogs', 'util-linux', 'libc-bin'],
   ...['libatomic1', 'libgcc-s1', 'libstdc++6', 'binutils', 'liblzma5'],
+  // The encrypted data disk, opened by the TPM.
+  ...['cryptsetup-bin', 'systemd-cryptsetup', 'libtss2-esys-3.0.2-0t64', 'libtss2-rc0t64'],
+  'libtss2-tcti-device0t64',
 ];
 
 const BUSYBOX = '/usr/bin/busybox'; // static
 const PROGRAMS = [
   ...['/usr/bin/kmod', '/usr/bin/node', '/usr/sbin/blkid', '/usr/sbin/e2fsck', '/usr/sbin/mke2fs'],
+  ...['/usr/sbin/cryptsetup', '/usr/bin/systemd-cryptenroll'],
 ];
+const LIBRARIES = '/usr/lib/x86_64-linux-gnu';
+/** Libraries that those open as they run: cryptsetup its token plugin, and that the TPM's stack. */
+const OPENED = [
+  'cryptsetup/libcryptsetup-token-systemd-tpm2.so',
+  ...['libtss2-esys.so.0', 'libtss2-mu.so.0', 'libtss2-rc.so.0', 'libtss2-tcti-device.so.0'],
+].map((name) => join(LIBRARIES, name));
 const LINKS = {
   ...{ bin: 'usr/bin', sbin: 'usr/sbin', lib: 'usr/lib', lib64: 'usr/lib64' },
   ...{ 'usr/sbin/modprobe': '../bin/kmod', 'usr/sbin/depmod': '../bin/kmod' },
@@ -51,8 +61,9 @@ export async function collectPieces(to: string, sources: PieceSources): Promise<
   for (const [name, target] of Object.entries(LINKS)) await link(to, name, target);
   for (const [name, text] of Object.entries(FILES)) await writeFile(join(to, name), text);
 
-  const libraries = await librariesOf(root, PROGRAMS, signal);
-  for (const path of [BUSYBOX, ...PROGRAMS, ...libraries, '/etc/mke2fs.conf'])
+  const loaded = [...PROGRAMS, ...OPENED];
+  const libraries = await librariesOf(root, loaded, signal);
+  for (const path of new Set([BUSYBOX, ...loaded, ...libraries, '/etc/mke2fs.conf']))
     await copyInto(to, path, join(root, path));
   await linkApplets(to, root, signal);
   await copyModules(to, sources);
