@@ -97,3 +97,16 @@ test('a bad address, UUID or host name is named', async () => {
       message: field,
     });
 });
+
+test('a machine is registered by serial and asset tag; an empty text takes one away', async () => {
+  const options = { serial: ' CZ3104A7KX ', assetTag: 'rack-7/3', claimBy: 'person' };
+  const spec = await specOf(options, empty, resolve);
+  assert.deepEqual(
+    [spec.serial, spec.assetTag, spec.claimBy],
+    ['CZ3104A7KX', 'rack-7/3', 'person'],
+  );
+  const less = await specOf({ serial: '' }, spec, resolve);
+  assert.deepEqual([less.serial, less.assetTag, less.claimBy], [null, 'rack-7/3', 'person']);
+  for (const wrong of [{ serial: 'x'.repeat(65) }, { assetTag: 'ü' }, { claimBy: 'nobody' }])
+    await assert.rejects(specOf(wrong, empty, resolve), { code: 'ARGUMENT_INVALID' });
+});

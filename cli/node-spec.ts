@@ -18,6 +18,9 @@ export interface SpecOptions {
   readonly bootImage?: string;
   readonly mac?: readonly string[];
   readonly uuid?: string;
+  readonly serial?: string;
+  readonly assetTag?: string;
+  readonly claimBy?: string;
   readonly hostname?: string;
   readonly timezone?: string;
   readonly sshKey?: readonly string[];
@@ -53,6 +56,9 @@ export const withSpecOptions = (command: Command): Command =>
     .option('--boot-image <ref>', 'kernel and initramfs: REPOSITORY[:TAG|@DIGEST]')
     .option('--mac <mac>', 'MAC address that it boots with; again for more', collect)
     .option('--uuid <uuid>', 'SMBIOS system UUID of the machine')
+    .option('--serial <text>', 'SMBIOS serial number of the machine; "" takes it away')
+    .option('--asset-tag <text>', 'SMBIOS asset tag of its chassis; "" takes it away')
+    .option('--claim-by <who>', 'who lets it in by these: identifier (default), or person')
     .option('--hostname <name>', 'host name (default: the name of the node)')
     .option('--timezone <zone>', 'time zone, e.g. Europe/Berlin')
     .option(
@@ -89,7 +95,10 @@ export async function specOf(
       modules,
       bootImage: options.bootImage ? await resolve.bootImage(options.bootImage) : base.bootImage,
       macs: options.mac ?? base.macs,
-      dmiUuid: options.uuid?.toLowerCase() ?? base.dmiUuid,
+      dmiUuid: named(options.uuid?.toLowerCase(), base.dmiUuid),
+      serial: named(options.serial, base.serial),
+      assetTag: named(options.assetTag, base.assetTag),
+      claimBy: options.claimBy ?? base.claimBy,
       labels: pairsOf('--label', options.label ?? [], base.labels),
       metadata: pairsOf('--metadata', options.metadata ?? [], base.metadata),
       settings: {

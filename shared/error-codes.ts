@@ -112,6 +112,11 @@ export const CODES = {
     retry: false,
     meaning: 'the caller has not the role that the route asks for',
   },
+  IDENTIFIER_UNUSABLE: {
+    status: 422,
+    retry: false,
+    meaning: 'an identifier that thousands of machines have: it tells none from another',
+  },
   IDENTITY_MISSING: { status: 500, retry: true, meaning: 'no strategy found who this machine is' },
   INSTANCE_AHEAD: {
     status: 409,

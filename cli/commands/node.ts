@@ -57,7 +57,7 @@ function addCreate(parent: Command, io: CommandIo): void {
     create,
     'billet node create web-1 --module base:stable --module web:stable \\',
     '    --boot-image boot:stable --mac 52:54:00:12:34:56',
-    'billet node create web-2 --pool web --metadata owner=web-team',
+    'billet node create web-2 --pool web --serial CZ3104A7KX --asset-tag rack-7',
     'billet node create web-3 -f web-3.json --label rack=b7',
   );
 }

@@ -1,5 +1,6 @@
 // How a node looks to a person. Text only; asks nobody.
 
+import { describeSelector } from '#shared/install/match-disk.ts';
 import type { Node } from '#shared/schema/records.ts';
 import { ago, type Column, listing, shortDigest, table } from '../output.ts';
 
@@ -39,9 +40,17 @@ export function nodeLines({ spec, derived, ...node }: Node, width: number): read
     ['set', node.set],
   ];
   for (const [key, value] of made) if (value !== null) pairs.push([key, value]);
-  if (derived.install !== null) pairs.push(['installs', derived.install.profile]);
+  if (derived.install !== null) {
+    const { profile, disk, wipeId, recoveryRecipient } = derived.install;
+    pairs.push(['installs', `${profile} on the disk with ${describeSelector(disk)}`]);
+    if (wipeId !== null) pairs.push(['may wipe', wipeId]);
+    if (recoveryRecipient !== null) pairs.push(['recovery', 'its key is sealed to the operator']);
+  }
   if (spec.macs.length > 0) pairs.push(['macs', spec.macs.join(' ')]);
   if (spec.dmiUuid !== null) pairs.push(['uuid', spec.dmiUuid]);
+  if (spec.serial !== null) pairs.push(['serial', spec.serial]);
+  if (spec.assetTag !== null) pairs.push(['asset tag', spec.assetTag]);
+  if (spec.claimBy === 'person') pairs.push(['claimed by', 'a person in each case']);
   for (const [key, value] of Object.entries(spec.labels)) pairs.push(['label', `${key}=${value}`]);
   for (const [key, value] of Object.entries(spec.metadata))
     pairs.push(['metadata', `${key}=${value}`]);

@@ -5,8 +5,9 @@ import type { BootImage } from '#shared/schema/desired.ts';
 import type { Identity } from '#shared/schema/identity.ts';
 import type { NodeName } from '#shared/schema/ids.ts';
 import { type EnrollmentDeps, mayComeBack } from '../nodes/enrollment.ts';
+import { identifierKey } from '../nodes/identifiers/rules.ts';
 import { mayEnroll } from '../nodes/lifecycle.ts';
-import { type InstanceRecord, macKey, type NodeRecord } from '../nodes/records.ts';
+import type { InstanceRecord, NodeRecord } from '../nodes/records.ts';
 import { createBootToken } from '../nodes/token-writes.ts';
 import type { Machine } from './script.ts';
 
@@ -68,7 +69,8 @@ async function tokenOf(deps: EnrollmentDeps, record: InstanceRecord) {
 
 /** By MAC address first: boards share UUIDs more often than addresses. */
 async function nodeOf({ records }: EnrollmentDeps, machine: Machine): Promise<NodeRecord | null> {
-  for (const key of [machine.mac === null ? null : macKey(machine.mac), machine.uuid]) {
+  const mac = machine.mac && identifierKey({ kind: 'mac', value: machine.mac });
+  for (const key of [mac, machine.uuid]) {
     const entry = key === null ? null : await records.machines.get(key);
     const node = entry && (await records.nodes.get(entry.record.node));
     if (node) return node.record;

@@ -10,8 +10,15 @@ import type { Records } from '../records.ts';
 import { ABSENT, type Change, type Found } from '../store/collection.ts';
 import { assertRevision } from '../store/revision.ts';
 import { transact } from '../store/transact.ts';
+import {
+  assertUsable,
+  type Identifier,
+  identifierKey,
+  identifiersOfSpec,
+  identifierText,
+} from './identifiers/rules.ts';
 import { fixedClass, instanceChanges } from './node-moves.ts';
-import { machineKeys, type NodeRecord } from './records.ts';
+import type { NodeRecord } from './records.ts';
 
 /**
  * The same name and spec again returns the node that is there. CONFLICT for another spec,
@@ -38,6 +45,7 @@ export async function createNode(
       throw new BilletError('CONFLICT', `node ${name} exists, with another spec`, {
         hint: `choose another name, or change it with PUT /v1/nodes/${name}/spec`,
       });
+    assertUsable(spec);
     const reader = sourceReader(records.catalog, { fresh: true });
     const record: NodeRecord = {
       name,
@@ -52,7 +60,7 @@ export async function createNode(
     return {
       changes: [
         records.nodes.put(name, record, ABSENT),
-        ...(await indexChanges(records, name, [], machineKeys(spec))),
+        ...(await indexChanges(records, name, [], identifiersOfSpec(spec))),
         records.events.tell({
           actor,
           kind: 'node.created',
@@ -83,13 +91,19 @@ export async function putNodeSpec(
     if (isDeepStrictEqual(found.record.spec, spec)) return null;
     assertRevision(`node ${name}`, found.revision, ifMatch);
     assertClass(found.record, spec);
+    assertUsable(spec);
     const reader = sourceReader(records.catalog, { fresh: true });
     const derived = await reader.derive(`node ${name}`, spec, fixedClass(found.record));
     const record = { ...found.record, spec, derived, generation: found.record.generation + 1 };
     return {
       changes: [
         records.nodes.put(name, record, found.revision),
-        ...(await indexChanges(records, name, machineKeys(found.record.spec), machineKeys(spec))),
+        ...(await indexChanges(
+          records,
+          name,
+          identifiersOfSpec(found.record.spec),
+          identifiersOfSpec(spec),
+        )),
         ...(await instanceChanges(records, record)),
         records.events.tell({
           actor,
@@ -119,7 +133,7 @@ export async function deleteNode(records: Records, actor: string, name: NodeName
     return {
       changes: [
         records.nodes.drop(name, found.revision),
-        ...(await indexChanges(records, name, machineKeys(spec), [])),
+        ...(await indexChanges(records, name, identifiersOfSpec(spec), [])),
         records.events.tell({
           actor,
           kind: 'node.deleted',
@@ -132,29 +146,39 @@ export async function deleteNode(records: Records, actor: string, name: NodeName
   });
 }
 
-/** One machine belongs to one node. CONFLICT, naming both. */
+/** One machine belongs to one node. CONFLICT, naming the other. */
 async function indexChanges(
   records: Records,
   node: NodeName,
-  before: readonly string[],
-  after: readonly string[],
+  before: readonly Identifier[],
+  after: readonly Identifier[],
 ): Promise<readonly Change[]> {
   const changes: Change[] = [];
-  for (const key of before.filter((one) => !after.includes(one))) {
+  const [had, has] = [byKey(before), byKey(after)];
+  for (const key of [...had.keys()].filter((one) => !has.has(one))) {
     const found = await records.machines.get(key);
     if (found) changes.push(records.machines.drop(key, found.revision));
   }
-  for (const key of after.filter((one) => !before.includes(one))) {
+  for (const [key, identifier] of [...has].filter(([one]) => !had.has(one))) {
     const found = await records.machines.get(key);
-    if (found)
-      throw new BilletError('CONFLICT', `the machine ${key} belongs to node ${found.record.node}`, {
-        hint: `take it out of the spec of ${found.record.node} first`,
-        details: { machine: key, node: found.record.node },
-      });
+    if (found) throw taken(identifier, found.record.node);
     changes.push(records.machines.put(key, { node }, ABSENT));
   }
   return changes;
 }
+
+const byKey = (identifiers: readonly Identifier[]) =>
+  new Map(identifiers.map((one) => [identifierKey(one), one]));
+
+const taken = (identifier: Identifier, node: NodeName) =>
+  new BilletError(
+    'CONFLICT',
+    `the machine with the ${identifierText(identifier)} is node ${node}`,
+    {
+      hint: `take it out of the spec of ${node} first: billet node show ${node}`,
+      details: { machine: identifier.value, node },
+    },
+  );
 
 /** What a lost instance means was promised to whoever works on it. CLASS_FIXED. */
 function assertClass({ name, lives, derived }: NodeRecord, wanted: NodeSpec): void {

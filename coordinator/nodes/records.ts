@@ -134,7 +134,7 @@ export type InstanceRecord = z.infer<typeof InstanceRecord>;
 const HeartbeatRecord = z.strictObject({ heartbeat: Heartbeat, at: Moment });
 
 const GenerationKey = z.string().regex(/^i-[0-9a-z]{16}\.\d{10}$/);
-const IndexKey = z.string().regex(/^[0-9a-f-]{12,36}$/);
+const IndexKey = z.string().regex(/^([0-9a-f-]{12,36}|(serial|asset)\.[a-z0-9_-]{1,192})$/);
 
 export const generationKey = (instance: InstanceId, generation: number): string =>
   `${instance}.${String(generation).padStart(10, '0')}`;
@@ -185,7 +185,7 @@ export const nodeRecords = (store: Store) => ({
     id: InstanceId,
     version: 1,
   }),
-  /** Which node a machine belongs to that knows only its MAC address (dashes) or SMBIOS UUID. */
+  /** Which node a machine belongs to that knows only what its board says: see identifiers/rules.ts. */
   machines: collection(store, {
     prefix: 'machines',
     schema: z.strictObject({ node: NodeName }),
@@ -193,16 +193,6 @@ export const nodeRecords = (store: Store) => ({
     version: 1,
   }),
 });
-
-/** The keys in `machines` of a node's spec. */
-export const machineKeys = (spec: NodeSpec): readonly string[] => [
-  ...new Set([
-    ...spec.macs.map(macKey),
-    ...(spec.dmiUuid === null ? [] : [spec.dmiUuid.toLowerCase()]),
-  ]),
-];
-
-export const macKey = (mac: string): string => mac.toLowerCase().replaceAll(':', '-');
 
 /** The record in its next state, since `now`; the same object when it is in it already. */
 export const enter = (

@@ -26,6 +26,12 @@ import { Machine, ProviderKind } from './provider.ts';
 import { Labels } from './resource.ts';
 import { Settings } from './settings.ts';
 
+/** As a sticker or DMI has it. */
+const MachineText = z
+  .string()
+  .trim()
+  .regex(/^[\x20-\x7e]{1,64}$/, 'up to 64 printable characters');
+
 /** What an operator writes. Strict. What it says itself goes before what its template says. */
 export const NodeSpec = z.strictObject({
   class: ResourceName.nullable().default(null),
@@ -45,10 +51,18 @@ export const NodeSpec = z.strictObject({
   bootImage: BootImage.strict().nullable().default(null),
   /** `sshKeys`, for emergencies, come after those of its template; others replace what it says. */
   settings: Settings.default({}),
-  /** By these a machine that boots over the network is known. */
+  /** By these its machine is known, which has no token: over the network, and when it phones home. */
   macs: z.array(MacAddress).max(64).default([]),
   /** SMBIOS system UUID, lower case. */
   dmiUuid: z.uuid().nullable().default(null),
+  /** SMBIOS system serial number, and chassis asset tag; case and blanks don't count. */
+  serial: MachineText.nullable().default(null),
+  assetTag: MachineText.nullable().default(null),
+  /**
+   * Who lets such a machine in, where a boot is ordered: the coordinator, by the first identifier that
+   * fits, or a person in each case.
+   */
+  claimBy: z.enum(['identifier', 'person']).default('identifier'),
   labels: Labels,
   /** For people and programs; nothing here acts on it. */
   metadata: z.record(z.string().min(1).max(63), z.string().max(4096)).default({}),
