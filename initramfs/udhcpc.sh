@@ -1,24 +1,21 @@
 #!/bin/sh
-# Run by busybox udhcpc (its README, "udhcpc scripts"): puts a lease on the interface. Says nothing.
+# Run by busybox udhcpc and udhcpc6 (its README, "udhcpc scripts"): leaves what a server gave as lines of
+# key=value in /run/udhcpc/INTERFACE.4 or .6, for the agent, which sets it. Says nothing.
 set -eu
 : "${interface:?set by udhcpc}"
+family=6
+if [ -n "${ip:-}" ]; then family=4; fi
 case "$1" in
   deconfig)
-    ip address flush dev "$interface"
     ip link set "$interface" up
     ;;
   bound | renew)
-    : "${ip:?set by udhcpc}"
-    ip address flush dev "$interface"
-    ip address add "$ip/${mask:-24}" broadcast "${broadcast:-+}" dev "$interface"
-    for gateway in ${router:-}; do
-      ip route replace default via "$gateway" dev "$interface"
-      break
-    done
-    : > /run/resolv.conf
-    if [ -n "${domain:-}" ]; then echo "search $domain" >> /run/resolv.conf; fi
-    for server in ${dns:-}; do
-      echo "nameserver $server" >> /run/resolv.conf
-    done
+    mkdir -p /run/udhcpc
+    for key in ip mask router ipv6 dns domain ntpsrv; do
+      value=
+      eval "value=\${$key:-}"
+      printf '%s=%s\n' "$key" "$value"
+    done > "/run/udhcpc/$interface.$family.new"
+    mv "/run/udhcpc/$interface.$family.new" "/run/udhcpc/$interface.$family"
     ;;
 esac

@@ -91,11 +91,11 @@ async function makeRoot(
 ): Promise<void> {
   assertRoot(tree);
   const labels = modules.map(({ label }) => label);
-  const macs = network.addresses.map(({ mac }) => mac);
+  const networkFiles = await ports.networkFiles(network.addresses);
   await prepareRoot(
     ports,
     {
-      files: renderRoot({ desired, macs, dns: network.dns }),
+      files: renderRoot({ desired, networkFiles, dns: network.dns }),
       settings: moduleSettings(desired, labels),
       persistent: [...new Set(labels.flatMap(({ persistent }) => persistent))].sort(),
     },

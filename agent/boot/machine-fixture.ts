@@ -91,9 +91,10 @@ export async function testMachine(context: TestContext, shop: Workshop): Promise
       bootId: async () => BOOT_ID,
       trustPolicy: async () => shop.policy,
       networkUp: async () => ({
-        addresses: [{ interface: 'eth0', mac: '52:54:00:00:00:01', cidr: '192.0.2.2/24' }],
-        dns: ['192.0.2.1'],
+        addresses: [ADDRESS],
+        ...{ dns: ['192.0.2.1'], ntp: [], plan: 'default' },
       }),
+      networkFiles: async () => [],
       openDataDisk: async () => ({ kind: 'persist', device: '/dev/test' }),
       discoverIdentity: async () => ({ identity: IDENTITY, source: 'test' }),
       recallInstance: async (source) => source,
@@ -114,6 +115,11 @@ export async function testMachine(context: TestContext, shop: Workshop): Promise
   });
   return machine;
 }
+
+const ADDRESS = {
+  ...{ interface: 'eth0', mac: '52:54:00:00:00:01', cidr: '192.0.2.2/24' },
+  ...({ family: 4, isDynamic: false } as const),
+};
 
 const FACTS = Facts.parse({
   ...{ architecture: 'x86_64', kernelRelease: '6.12.1-test', firmware: 'bios', secureBoot: false },

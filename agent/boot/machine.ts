@@ -1,7 +1,7 @@
 // The real machine behind the ports of a boot. Wires; decides nothing.
 
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import type { Clock } from '#shared/clock.ts';
 import { loadPolicy } from '../config.ts';
 import { bootConsole } from '../drivers/console.ts';
@@ -10,6 +10,7 @@ import { linuxHost } from '../drivers/host.ts';
 import { loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts } from '../drivers/mounts.ts';
 import { networkUp } from '../drivers/network.ts';
+import { type NetworkDeps, wiredLinks } from '../drivers/network-tools.ts';
 import { kernelBuiltAt, setWallClock } from '../drivers/wall-clock.ts';
 import { RUN_DIR, runPaths } from '../handover.ts';
 import type { ShownClaim } from '../identity/claim.ts';
@@ -25,6 +26,7 @@ import { coordinatorTime } from '../link/coordinator-time.ts';
 import { openStore } from '../store/open-store.ts';
 import { bootClock } from './boot-clock.ts';
 import { bootLog } from './boot-log.ts';
+import { bootNetwork } from './boot-network.ts';
 import { openDataDisk } from './data-disk.ts';
 import type { BootPorts } from './ports.ts';
 import { openUplink } from './uplink.ts';
@@ -52,6 +54,16 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
   const log = bootLog({ say: bootConsole(), uptimeSeconds, path: paths.markers });
   const onClaim = ({ code, key, expiresAt }: ShownClaim) =>
     log.marker('claim', { code, key, expires: expiresAt });
+  const netDeps: NetworkDeps = {
+    ...{ exec: hostExec, clock },
+    warn: (error) => log.failure('network-up', error),
+  };
+  const network = bootNetwork({
+    log,
+    commandLine: () => readFile('/proc/cmdline', 'utf8'),
+    up: (plan, signal) => networkUp(netDeps, plan, signal),
+    wired: () => wiredLinks(netDeps),
+  });
   const setClock = bootClock({
     clock,
     log,
@@ -71,7 +83,8 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
     facts: () => host.facts(),
     bootId: () => host.bootId(),
     trustPolicy: () => loadPolicy(TRUST_POLICY),
-    networkUp: (signal) => networkUp({ exec: hostExec, clock }, signal),
+    networkUp: (signal) => network.up(signal),
+    networkFiles: (addresses) => network.systemFiles(addresses),
     openDataDisk: (signal) => openDataDisk({ paths, mounts, exec: hostExec, memoryBytes }, signal),
     discoverIdentity: (signal, network) =>
       discoverIdentity(standardStrategies({ urls: options.metadata, network }), signal),

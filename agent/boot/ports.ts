@@ -9,13 +9,15 @@ import type { ModuleRef } from '#shared/schema/module.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import type { Exec } from '../drivers/exec.ts';
 import type { Mounts } from '../drivers/mounts.ts';
-import type { NetworkUp } from '../drivers/network.ts';
+import type { Address } from '../drivers/network-addresses.ts';
 import type { RunPaths } from '../handover.ts';
 import type { Discovered } from '../identity/discover.ts';
 import type { Enrolled } from '../identity/ensure-enrolled.ts';
 import type { DesiredDocument } from '../link/desired.ts';
+import type { SettingsFile } from '../reconcile/settings-files.ts';
 import type { Store } from '../store/store.ts';
 import type { BootLog } from './boot-log.ts';
+import type { PlannedNetwork } from './boot-network.ts';
 import type { DataDisk } from './data-disk.ts';
 
 /** Requests with the node's certificate. */
@@ -39,7 +41,9 @@ export interface BootPorts {
   readonly facts: () => Promise<Facts>;
   readonly bootId: () => Promise<string>;
   readonly trustPolicy: () => Promise<TrustPolicy>;
-  readonly networkUp: (signal: AbortSignal) => Promise<NetworkUp>;
+  readonly networkUp: (signal: AbortSignal) => Promise<PlannedNetwork>;
+  /** What keeps that network in the system image. */
+  readonly networkFiles: (addresses: readonly Address[]) => Promise<SettingsFile[]>;
   readonly openDataDisk: (signal: AbortSignal) => Promise<DataDisk>;
   /** `network` resolves once there is one: only some sources need it. */
   readonly discoverIdentity: (

@@ -9,14 +9,14 @@ import { type SettingsFile, settingsFiles } from '../reconcile/settings-files.ts
 
 export interface RenderRequest {
   readonly desired: Desired;
-  /** MAC addresses of the links that DHCP configured. */
-  readonly macs: readonly string[];
-  /** Name servers that DHCP gave. */
+  /** Of the network that the boot made: settings have no addresses. */
+  readonly networkFiles: readonly SettingsFile[];
+  /** Name servers of the boot words, and that DHCP gave. */
   readonly dns: readonly string[];
 }
 
 /** Files by their absolute paths in the new root. */
-export function renderRoot({ desired, macs, dns }: RenderRequest): SettingsFile[] {
+export function renderRoot({ desired, networkFiles, dns }: RenderRequest): SettingsFile[] {
   const { settings, instance, node } = desired;
   const named = { ...settings, hostname: settings.hostname ?? node };
   const leased = settings.dns === undefined && dns.length > 0 ? { dns: [...dns] } : {};
@@ -25,25 +25,8 @@ export function renderRoot({ desired, macs, dns }: RenderRequest): SettingsFile[
     ...settingsFiles({ ...named, ...leased }),
     // machine-id(5): the same in each boot of one instance, another one in its next life.
     file('/etc/machine-id', `${sha256(`billet machine-id ${instance}`).slice(7, 39)}\n`, 0o444),
-    ...macs.map((mac) => {
-      const name = `10-billet-${mac.replaceAll(':', '')}.network`;
-      return file(`/etc/systemd/network/${name}`, networkd(mac), 0o644);
-    }),
+    ...networkFiles,
   ];
-}
-
-/** systemd.network(5): goes on with the lease that the boot got, under the same client identifier. */
-function networkd(mac: string): string {
-  return `[Match]
-MACAddress=${mac}
-
-[Network]
-DHCP=ipv4
-KeepConfiguration=dhcp
-
-[DHCPv4]
-ClientIdentifier=mac
-`;
 }
 
 /**

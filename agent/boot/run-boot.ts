@@ -5,10 +5,10 @@ import type { Facts } from '#shared/schema/facts.ts';
 import type { Condition, ModuleState } from '#shared/schema/heartbeat.ts';
 import type { Identity, SourceIdentity } from '#shared/schema/identity.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
-import type { NetworkUp } from '../drivers/network.ts';
 import { HANDOVER_FORMAT, type Handover, writeHandover } from '../handover.ts';
 import type { Discovered } from '../identity/discover.ts';
 import type { Enrolled } from '../identity/ensure-enrolled.ts';
+import type { PlannedNetwork } from './boot-network.ts';
 import type { DataDisk } from './data-disk.ts';
 import { hasKeptDesired, isAway } from './desired-document.ts';
 import type { BootPorts } from './ports.ts';
@@ -16,7 +16,7 @@ import { untilDone } from './stage.ts';
 import { type Reached, untilBooted } from './until-booted.ts';
 
 const DEADLINE_MS = {
-  network: 30_000,
+  network: 45_000,
   data: 120_000,
   identity: 60_000,
   enrolled: 60_000,
@@ -24,8 +24,8 @@ const DEADLINE_MS = {
   claim: 24 * 3_600_000,
 } as const;
 /** How long a machine that could boot by itself waits for a network. */
-const ALONE_AFTER_MS = 45_000;
-const WITHOUT_NETWORK: NetworkUp = { addresses: [], dns: [] };
+const ALONE_AFTER_MS = 50_000;
+const WITHOUT_NETWORK: PlannedNetwork = { addresses: [], dns: [], ntp: [], plan: 'default' };
 
 /** Resolves when everything is handed over. Rejects only when `signal` aborts. */
 export async function runBoot(ports: BootPorts, signal: AbortSignal): Promise<Handover> {
@@ -61,7 +61,7 @@ async function stageNetwork(
   ports: BootPorts,
   storing: Promise<unknown>,
   signal: AbortSignal,
-): Promise<NetworkUp> {
+): Promise<PlannedNetwork> {
   const settled = new AbortController();
   const either = AbortSignal.any([signal, settled.signal]);
   const connected = untilDone(ports, 'network-up', DEADLINE_MS.network, ports.networkUp, either);
@@ -73,7 +73,7 @@ async function stageNetwork(
   try {
     const network = await Promise.race([connected, alone]);
     for (const { interface: name, cidr, mac } of network.addresses)
-      ports.log.marker('network-up', { interface: name, address: cidr, mac });
+      ports.log.marker('network-up', { interface: name, address: cidr, mac, plan: network.plan });
     return network;
   } finally {
     settled.abort();

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '#shared/artifact/signature/testing.ts';
 import { systemClock } from '#shared/clock.ts';
+import { planNetwork } from '../boot/network/plan.ts';
+import { networkWords } from '../boot/network/words.ts';
 import { execOrThrow, hostExec } from './exec.ts';
 import { checkExt4, findByLabel, makeVolatileExt4, parseSuperblock } from './ext4.ts';
 import { readFileOrNull, writeFileAtomic } from './files.ts';
@@ -85,12 +87,21 @@ test('the mount table is read with its escapes and both kinds of options', () =>
   assert.deepEqual(parseMountinfo(''), []);
 });
 
+const DEFAULT_PLAN = planNetwork(networkWords([]));
+
 test('a machine without a network card says so', async (t) => {
   const root = await temporaryDirectory(t);
-  await assert.rejects(networkUp({ exec: hostExec, clock: systemClock, root }, signal), {
-    code: 'LINK_DOWN',
-    message: /no network interface/,
-  });
+  await assert.rejects(
+    networkUp(
+      { exec: hostExec, clock: systemClock, root, warn: assert.ifError },
+      DEFAULT_PLAN,
+      signal,
+    ),
+    {
+      code: 'LINK_DOWN',
+      message: /no network interface/,
+    },
+  );
   assert.deepEqual(nameServers('search a\nnameserver 192.0.2.1\nnameserver ::1\n'), [
     '192.0.2.1',
     '::1',

@@ -1,128 +1,175 @@
-// Brings a machine's network up in the initramfs: every wired link, and IPv4 by DHCP on those that
-// have a carrier. What comes after switch_root is the system image's business.
+// Brings a machine's network up in the initramfs as a plan wants it: by default every wired link with what
+// its network offers. Which plan it is, agent/boot/boot-network.ts decides.
 
-import { readFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '#shared/clock.ts';
-import { BilletError } from '#shared/errors.ts';
-import { namesIn, textOrNull } from '../identity/source-file.ts';
-import type { Exec } from './exec.ts';
+import type { Lease } from '../boot/network/lease.ts';
+import type { LinkPlan, NetworkPlan } from '../boot/network/plan.ts';
 import { readFileOrNull, writeFileAtomic } from './files.ts';
-
-export interface Address {
-  readonly interface: string;
-  readonly mac: string;
-  /** IPv4 with prefix length. */
-  readonly cidr: string;
-}
+import { type Address, addressesOf, setStatic } from './network-addresses.ts';
+import { makeDevices } from './network-devices.ts';
+import { acquire } from './network-dhcp.ts';
+import { probeGateway } from './network-probe.ts';
+import {
+  down,
+  hasCarrier,
+  type NetworkDeps,
+  succeed,
+  wiredLinks,
+  within,
+} from './network-tools.ts';
 
 export interface NetworkUp {
   readonly addresses: readonly Address[];
-  /** Name servers that DHCP gave. */
+  /** Name servers: of the plan, then those that DHCP gave. */
   readonly dns: readonly string[];
+  /** Time servers, likewise. */
+  readonly ntp: readonly string[];
 }
 
-export interface NetworkDeps {
-  readonly exec: Exec;
-  readonly clock: Clock;
-  readonly root?: string;
-}
+/** A link with what is to be done with it. */
+type Target = LinkPlan & { readonly interface: string };
 
 const CARRIER_MS = 8000;
-const POLL_MS = 100;
-/** For the other links, once one has an address. */
-const GRACE_MS = 1500;
-const LEASE_SCRIPT = '/usr/share/udhcpc/default.script';
+/** For the other links, once one is up: of a plan that names them, and without one. */
+const GRACE_MS = { named: 8000, every: 1500 } as const;
 
 /**
- * Resolves once at least one link has an address. Throws LINK_DOWN, naming the links and what is
- * missing. Links that are up already stay as they are, so that calling it again is fine.
+ * Resolves once at least one link is up. Throws LINK_DOWN, naming the links and what is missing, and
+ * BOOT_NETWORK_INVALID for a plan with cards that are not there. Links that are up already stay as they
+ * are, so that calling it again is fine.
  */
-export async function networkUp(deps: NetworkDeps, signal: AbortSignal): Promise<NetworkUp> {
-  const { root = '/', clock } = deps;
-  const links = await wiredLinks(root);
-  if (links.length === 0)
-    throw new BilletError('LINK_DOWN', 'this machine has no network interface with a driver', {
-      hint: 'look at `lspci` (or the VM definition): the driver may be missing in the boot image',
-    });
-  if (addresses(links).length === 0) {
-    const rest = new AbortController();
-    const both = AbortSignal.any([signal, rest.signal]);
-    const attempts = links.map((link) => bringUp(deps, link, both));
-    try {
-      await Promise.any(attempts);
-      await Promise.race([Promise.allSettled(attempts), clock.sleep(GRACE_MS, signal)]);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw noLease(links, error);
-    } finally {
-      rest.abort();
-      await Promise.allSettled(attempts);
-    }
-  }
-  const resolvConf = (await readFileOrNull(join(root, 'run/resolv.conf')))?.toString('utf8') ?? '';
-  if (resolvConf !== '') await writeFileAtomic(join(root, 'etc/resolv.conf'), resolvConf);
-  return { addresses: addresses(links), dns: nameServers(resolvConf) };
+export async function networkUp(
+  deps: NetworkDeps,
+  plan: NetworkPlan,
+  signal: AbortSignal,
+): Promise<NetworkUp> {
+  const { root = '/' } = deps;
+  await makeDevices(deps, plan, signal);
+  const targets = await targetsOf(deps, plan);
+  const links = targets.map((target) => target.interface);
+  if ((await addressesOf(deps, links)).length === 0) await bringUpAll(deps, plan, targets, signal);
+  const addresses = await addressesOf(deps, links);
+  const resolvConf = (await readFileOrNull(join(root, RESOLV_CONF)))?.toString('utf8') ?? '';
+  const timeServers = (await readFileOrNull(join(root, TIME_SERVERS)))?.toString('utf8') ?? '';
+  return {
+    addresses,
+    dns: nameServers(resolvConf),
+    ntp: [...new Set([...plan.ntp, ...timeServers.split('\n').filter(Boolean)])],
+  };
 }
+
+const RESOLV_CONF = 'run/resolv.conf';
+const TIME_SERVERS = 'run/udhcpc/time-servers';
 
 export const nameServers = (resolvConf: string): string[] =>
   [...resolvConf.matchAll(/^nameserver\s+(\S+)/gm)].map(([, server = '']) => server);
 
-/** With a device behind them: no loopback, bridge or tunnel. No wireless: it has no key here. */
-async function wiredLinks(root: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of await namesIn(join(root, 'sys/class/net'))) {
-    const at = join(root, 'sys/class/net', name);
-    const isEthernet = (await textOrNull(join(at, 'type')))?.trim() === '1';
-    const below = await namesIn(at);
-    if (isEthernet && below.includes('device') && !below.includes('wireless')) found.push(name);
-  }
-  return found;
+async function targetsOf(deps: NetworkDeps, plan: NetworkPlan): Promise<Target[]> {
+  const wired = (await wiredLinks(deps)).map(({ name }) => name);
+  if (wired.length === 0)
+    throw down(
+      'this machine has no network interface with a driver',
+      'look at `lspci` (or the VM definition): the driver may be missing in the boot image',
+    );
+  const { everyLink } = plan;
+  if (everyLink !== null) return wired.map((name) => ({ ...everyLink, interface: name }));
+  return plan.links.map((link) => {
+    const name = link.interface ?? (wired.length === 1 ? wired[0] : undefined);
+    if (name === undefined)
+      throw down(
+        `the kernel command line names no interface for its address, and there are ${wired.join(', ')}`,
+        'name one of them in the ip= word',
+      );
+    return { ...link, interface: name };
+  });
 }
 
-function addresses(links: readonly string[]): Address[] {
-  const all = networkInterfaces();
-  return links.flatMap((link) => {
-    const address = (all[link] ?? []).find(({ family }) => family === 'IPv4');
-    return address?.cidr ? [{ interface: link, mac: address.mac, cidr: address.cidr }] : [];
-  });
+async function bringUpAll(
+  deps: NetworkDeps,
+  plan: NetworkPlan,
+  targets: readonly Target[],
+  signal: AbortSignal,
+): Promise<void> {
+  const rest = new AbortController();
+  const both = AbortSignal.any([signal, rest.signal]);
+  const leases: Lease[] = [];
+  const attempts = targets.map((target) => bringUp(deps, target, leases, both));
+  const graceMs = plan.everyLink === null ? GRACE_MS.named : GRACE_MS.every;
+  try {
+    await Promise.any(attempts);
+    await Promise.race([Promise.allSettled(attempts), deps.clock.sleep(graceMs, both)]);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw nothingUp(targets, error);
+  } finally {
+    rest.abort();
+    const settled = await Promise.allSettled(attempts);
+    // One link that is up is enough to go on; the others are not passed over in silence.
+    if (settled.some(({ status }) => status === 'fulfilled') && plan.everyLink === null)
+      for (const each of settled)
+        if (each.status === 'rejected' && !signal.aborted) deps.warn(reasonOf(each.reason));
+  }
+  await writeServers(deps, plan, leases);
 }
 
 async function bringUp(
-  { exec, clock, root = '/' }: NetworkDeps,
-  link: string,
+  deps: NetworkDeps,
+  target: Target,
+  leases: Lease[],
   signal: AbortSignal,
 ): Promise<void> {
-  await succeed(exec, ['ip', 'link', 'set', link, 'up'], signal);
-  const carrier = join(root, 'sys/class/net', link, 'carrier');
-  const until = clock.monotonic() + CARRIER_MS;
-  while ((await readFile(carrier, 'utf8').catch(() => '0')).trim() !== '1') {
-    if (clock.monotonic() > until) throw down(`${link} has no carrier`);
-    await clock.sleep(POLL_MS, signal);
+  const { interface: link, mtu, mac, methods, addresses, gateways } = target;
+  const set = ['ip', 'link', 'set', link] as const;
+  if (mac !== null) {
+    await succeed(deps, [...set, 'down'], signal);
+    await succeed(deps, [...set, 'address', mac], signal);
   }
-  const once = ['-f', '-n', '-q', '-t', '8', '-T', '1', '-A', '1'];
-  await succeed(exec, ['udhcpc', '-i', link, ...once, '-s', LEASE_SCRIPT], signal);
+  if (mtu !== null) await succeed(deps, [...set, 'mtu', String(mtu)], signal);
+  await succeed(deps, [...set, 'up'], signal);
+  if (!(await within(deps.clock, CARRIER_MS, () => hasCarrier(deps, link), signal)))
+    throw down(`${link} has no carrier`);
+  await setStatic(deps, link, target, signal);
+  const asked = await Promise.allSettled(
+    methods.map((method) => acquire(deps, link, method, target, signal)),
+  );
+  signal.throwIfAborted();
+  leases.push(...asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
+  const failed = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  if (failed.length === methods.length && addresses.length === 0) throw failed[0];
+  for (const reason of failed) deps.warn(reasonOf(reason));
+  for (const gateway of gateways) await probeGateway(deps, link, gateway, signal);
 }
 
-async function succeed(
-  exec: Exec,
-  argv: readonly [string, ...string[]],
-  signal: AbortSignal,
+/** resolv.conf(5) for this system, and for those who look in its usual place. */
+async function writeServers(
+  { root = '/' }: NetworkDeps,
+  { nameservers, peerDns }: NetworkPlan,
+  leases: readonly Lease[],
 ): Promise<void> {
-  const { code, stderr } = await exec(argv, signal);
-  if (code !== 0) throw down(`${argv.join(' ')}: ${stderr.trim().split('\n').at(-1) ?? code}`);
+  const dns = [...nameservers, ...(peerDns ? leases.flatMap((lease) => lease.dns) : [])];
+  const domain = leases.map((lease) => lease.domain).find((each) => each !== null);
+  const lines = [
+    ...(domain === undefined || !peerDns ? [] : [`search ${domain}`]),
+    ...[...new Set(dns)].map((server) => `nameserver ${server}`),
+  ];
+  const text = lines.map((line) => `${line}\n`).join('');
+  await mkdir(join(root, 'run/udhcpc'), { recursive: true });
+  const servers = [...new Set(leases.flatMap(({ ntp }) => ntp))];
+  await writeFileAtomic(join(root, TIME_SERVERS), servers.map((each) => `${each}\n`).join(''));
+  await writeFileAtomic(join(root, RESOLV_CONF), text);
+  if (text !== '') await writeFileAtomic(join(root, 'etc/resolv.conf'), text);
 }
 
-const HINT = 'check cable, switch port and VLAN, and that a DHCP server answers on that network';
+function reasonOf(reason: unknown) {
+  return reason instanceof Error && 'code' in reason && reason.code === 'LINK_DOWN'
+    ? down(reason.message, 'hint' in reason ? String(reason.hint) : undefined)
+    : down(reason instanceof Error ? reason.message : String(reason));
+}
 
-const down = (what: string) => new BilletError('LINK_DOWN', what, { hint: HINT });
-
-function noLease(links: readonly string[], error: unknown): BilletError {
+function nothingUp(targets: readonly Target[], error: unknown) {
   const reasons = error instanceof AggregateError ? error.errors : [error];
   const texts = reasons.map((each) => (each instanceof Error ? each.message : String(each)));
-  return new BilletError('LINK_DOWN', `no address on ${links.join(', ')}: ${texts.join('; ')}`, {
-    hint: HINT,
-    cause: error,
-  });
+  const links = targets.map((target) => target.interface).join(', ');
+  return down(`no address on ${links}: ${texts.join('; ')}`);
 }

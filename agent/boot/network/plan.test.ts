@@ -84,7 +84,7 @@ test('words that contradict each other are refused', () => {
 
 test('what is planned is what was written, for any static address', () => {
   const octet = fc.integer({ min: 1, max: 254 });
-  fc.assert(
+  void fc.assert(
     fc.property(octet, octet, fc.integer({ min: 8, max: 30 }), octet, (a, b, prefix, id) => {
       const address = `10.${a}.${b}.${id}`;
       const { links, devices } = plan(
