@@ -22,6 +22,11 @@ export const PACKAGES = [
   },
   { name: 'binutils', why: 'strip, which halves the size of Node in the boot image', for: ALL },
   {
+    name: 'busybox-static',
+    why: 'the shell that Nix builds with in its sandbox, in the tests',
+    for: ['test'],
+  },
+  {
     name: 'ca-certificates',
     why: 'the roots that package mirrors over HTTPS are checked with',
     for: ALL,
@@ -50,6 +55,11 @@ export const PACKAGES = [
   },
   { name: 'mmdebstrap', why: 'builds the Debian roots of the modules', for: ALL },
   { name: 'mtools', why: 'puts files on FAT config drives', for: ['test'] },
+  {
+    name: 'nix-bin',
+    why: 'Nix, for NixOS systems without nixpkgs: build, sign, copy, activate',
+    for: ['test'],
+  },
   { name: 'openssl', why: 'checks certificates and revocation lists', for: ['test'] },
   {
     name: 'ovmf',
