@@ -39,6 +39,8 @@ const SCRIPTS = {
   'hotplug.sh': 'billet/hotplug.sh',
   'udhcpc.sh': 'usr/share/udhcpc/default.script',
 };
+/** Install profiles: folders of systemd-repart definitions. */
+const PROFILES = { from: join(import.meta.dirname, 'repart.d'), to: 'usr/share/billet/install' };
 
 export interface BootImageOptions extends BuildContext {
   /** The trust policy that every node of this image enforces: a file, copied as it is. */
@@ -83,6 +85,7 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
     policy: await fileDigest(options.trustPolicy),
     info: infoText,
     scripts: (await Promise.all(scripts.map(fileDigest))).join(' '),
+    profiles: await treeDigest(PROFILES.from),
     recipe: await recipeDigest('build.ts', 'cpio.ts'),
   };
   const entry = await cached(options, 'boot-image', inputs, async (dir) => {
@@ -94,6 +97,9 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
     await writeFile(join(tree, BOOT_IMAGE_INFO_PATH), infoText, { mode: 0o644 });
     for (const [name, target] of Object.entries(SCRIPTS))
       await placeFile(join(import.meta.dirname, name), join(tree, target), 0o755);
+    for (const name of await readdir(PROFILES.from, { recursive: true }))
+      if (name.endsWith('.conf'))
+        await placeFile(join(PROFILES.from, name), join(tree, PROFILES.to, name), 0o644);
     const initramfs = join(dir, 'initramfs');
     await copyFile(join(pieces, 'pieces.cpio.zst'), initramfs);
     await appendArchive(initramfs, tree, options.signal);

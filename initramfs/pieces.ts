@@ -17,12 +17,15 @@ export const BOOT_PACKAGES = [
   // The encrypted data disk, opened by the TPM.
   ...['cryptsetup-bin', 'systemd-cryptsetup', 'libtss2-esys-3.0.2-0t64', 'libtss2-rc0t64'],
   'libtss2-tcti-device0t64',
+  // Installation to a disk.
+  ...['systemd-repart', 'dosfstools'],
 ];
 
 const BUSYBOX = '/usr/bin/busybox'; // static
 const PROGRAMS = [
   ...['/usr/bin/kmod', '/usr/bin/node', '/usr/sbin/blkid', '/usr/sbin/e2fsck', '/usr/sbin/mke2fs'],
-  ...['/usr/sbin/cryptsetup', '/usr/bin/systemd-cryptenroll'],
+  ...['/usr/sbin/cryptsetup', '/usr/bin/systemd-cryptenroll', '/usr/bin/systemd-repart'],
+  ...['/usr/sbin/mkfs.fat', '/usr/sbin/wipefs'],
 ];
 const LIBRARIES = '/usr/lib/x86_64-linux-gnu';
 /** Libraries that those open as they run: cryptsetup its token plugin, and that the TPM's stack. */
@@ -35,7 +38,7 @@ const LINKS = {
   ...{ 'usr/sbin/modprobe': '../bin/kmod', 'usr/sbin/depmod': '../bin/kmod' },
   ...{ 'usr/sbin/insmod': '../bin/kmod', 'usr/sbin/rmmod': '../bin/kmod' },
   ...{ 'usr/bin/lsmod': 'kmod', 'usr/sbin/mkfs.ext4': 'mke2fs', 'usr/sbin/fsck.ext4': 'e2fsck' },
-  ...{ 'etc/resolv.conf': '../run/resolv.conf' },
+  ...{ 'usr/sbin/mkfs.vfat': 'mkfs.fat', 'etc/resolv.conf': '../run/resolv.conf' },
 };
 const FILES = {
   'etc/passwd': 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n',
