@@ -1,5 +1,5 @@
-// Runs the tools of a build: argv only, in a mount and process namespace of their own, so that an
-// abort leaves nothing running and nothing mounted.
+// Runs the tools of a build: argv only; as root in a mount and process namespace of their own, so that
+// an abort leaves nothing running and nothing mounted.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,11 +38,10 @@ export async function run(argv: Argv, options: RunOptions): Promise<string> {
   const environment = { ...FIXED_ENVIRONMENT, ...options.environment };
   const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   // --kill-child and the private namespaces: killing unshare ends the tool and undoes its mounts.
-  const argumentsOfUnshare = [
-    ...['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
-    ...['env', ...assignments, ...argv],
-  ];
-  const child = spawn('unshare', argumentsOfUnshare, {
+  const unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const prefix = process.getuid?.() === 0 ? unshare : [];
+  const [file = '', ...rest] = [...prefix, 'env', ...assignments, ...argv];
+  const child = spawn(file, rest, {
     ...(options.cwd ? { cwd: options.cwd } : {}),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
