@@ -3,9 +3,9 @@
 
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { systemClock } from '#shared/clock.ts';
 import { type Artifacts, prepareArtifacts } from '../lab/artifacts.ts';
-import { cacheDirOf } from '../setup/build/cache.ts';
 import { type BenchResult, type Figure, isMet } from './bench.ts';
 import { BENCHES, chosenBenches } from './benches.ts';
 import { thisMachine } from './machine.ts';

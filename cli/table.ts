@@ -175,6 +175,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/hardware-smoke.ts')).hardwareSmokeCommand(io),
   },
   {
+    name: 'work',
+    summary: 'keep the disk that builds and attempts use within a budget',
+    load: async (io) => (await import('./commands/work.ts')).workCommand(io),
+  },
+  {
     name: 'version',
     summary: 'print the version of billet and of the Node that runs it',
     load: async (io) => (await import('./commands/version.ts')).versionCommand(io),

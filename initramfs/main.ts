@@ -6,11 +6,12 @@ import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { systemClock } from '#shared/clock.ts';
 import { assertDigest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
-import { cacheDirOf, fileDigest } from '../setup/build/cache.ts';
+import { fileDigest } from '../setup/build/cache.ts';
 import { runScript } from '../setup/build/script.ts';
 import { type BootImage, type BootImageOptions, buildBootImage } from './build.ts';
 

@@ -4,11 +4,11 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { systemClock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { buildBootImage } from '../../initramfs/build.ts';
 import { hostTrixieLines } from '../../setup/build/apt-sources.ts';
-import { cacheDirOf } from '../../setup/build/cache.ts';
 import { runScript } from '../../setup/build/script.ts';
 import { buildLayer, RECIPES } from './recipe.ts';
 

@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { systemClock } from '#shared/clock.ts';
 import { probeAccelerator } from '#shared/qemu/drivers/kvm.ts';
 import { killProcess, processesUnder } from '../../coordinator/drivers/processes.ts';
@@ -12,7 +13,6 @@ import { prepareArtifacts } from '../../lab/artifacts.ts';
 import { startFleet } from '../../lab/fleet.ts';
 import { pushArtifacts } from '../../lab/node.ts';
 import { freePort } from '../../lab/power.ts';
-import { cacheDirOf } from '../../setup/build/cache.ts';
 import { outcomeOf } from '../demo/outcome.ts';
 import { terminalView, type View } from '../demo/view.ts';
 import { walk } from './walk.ts';

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, readlink, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { entryKind, IN_USE_MS, partialName, partialPid } from '#shared/build-cache.ts';
 import type { Clock } from '#shared/clock.ts';
 import { type Digest, sha256 } from '#shared/digest.ts';
 
@@ -12,12 +13,6 @@ import { type Digest, sha256 } from '#shared/digest.ts';
 export type Inputs = Readonly<Record<string, string>>;
 
 const KEPT_PER_KIND = 3;
-/** What was used since then may be in use by another process: it stays, however many there are. */
-const IN_USE_MS = 2 * 3_600_000;
-
-/** `$XDG_CACHE_HOME/billet`, or `~/.cache/billet` (XDG Base Directory Specification). */
-export const cacheDirOf = (environment: Readonly<Record<string, string | undefined>>) =>
-  join(environment.XDG_CACHE_HOME || join(environment.HOME ?? '/root', '.cache'), 'billet');
 
 /** The key of an entry: equal inputs, in any order, have equal keys. */
 export function cacheKey(inputs: Inputs): string {
@@ -38,7 +33,7 @@ export async function cached(
 ): Promise<string> {
   const entry = join(place.cacheDir, `${kind}-${cacheKey(inputs)}`);
   if (!existsSync(entry)) {
-    const partial = join(place.cacheDir, `partial-${kind}-${process.pid}-${cacheKey(inputs)}`);
+    const partial = join(place.cacheDir, partialName(kind, process.pid, cacheKey(inputs)));
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true });
     try {
@@ -62,14 +57,14 @@ async function sweep(
 ): Promise<void> {
   const names = readdirSync(cacheDir);
   const old = names
-    .filter((name) => new RegExp(`^${kind}-[0-9a-f]{16}$`).test(name))
+    .filter((name) => entryKind(name) === kind)
     .map((name) => ({ name, usedAt: statSync(join(cacheDir, name)).mtimeMs }))
     .sort((a, b) => b.usedAt - a.usedAt)
     .slice(KEPT_PER_KIND)
     .filter(({ usedAt }) => usedAt <= clock.now() - IN_USE_MS);
   const dead = names.filter((name) => {
-    const pid = /^partial-.*?-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
-    return pid !== undefined && !existsSync(`/proc/${pid}`);
+    const pid = partialPid(name);
+    return pid !== null && !existsSync(`/proc/${pid}`);
   });
   for (const name of [...old.map((entry) => entry.name), ...dead])
     await rm(join(cacheDir, name), { recursive: true, force: true });

@@ -5,12 +5,12 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { systemClock } from '#shared/clock.ts';
 import { type Artifacts, prepareArtifacts } from '../../lab/artifacts.ts';
 import { type Fleet, type FleetOptions, startFleet } from '../../lab/fleet.ts';
 import { pushArtifacts, shellOf } from '../../lab/node.ts';
 import { freePort, type PoweredMachine } from '../../lab/power.ts';
-import { cacheDirOf } from '../../setup/build/cache.ts';
 
 export interface Stage {
   readonly artifacts: Artifacts;
