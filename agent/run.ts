@@ -3,6 +3,7 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Marker, type MarkerValue, markerLine } from '#shared/markers.ts';
 import type { CloudMachine } from '#shared/schema/facts.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
@@ -26,6 +27,11 @@ import type { ShownClaim } from './identity/claim.ts';
 import type { AgentIo } from './io.ts';
 import { readEnvelope } from './link/desired.ts';
 import { moduleSource } from './link/module-source.ts';
+import { systemdDetached } from './nix/drivers/detached.ts';
+import { hostNix } from './nix/drivers/nix.ts';
+import { openNixState } from './nix/switch-record.ts';
+import { nixSystem } from './nix/system.ts';
+import { conditionOf } from './reconcile/conditions.ts';
 import { type StoreModules, storeModules } from './reconcile/store-modules.ts';
 import { cloudNotices } from './report/cloud-notices.ts';
 import { openStore } from './store/open-store.ts';
@@ -50,6 +56,8 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
   const enrolled = await enrollWithRetry(request, io, signal);
   const { identity } = enrolled.credentials;
   const store = await openStore({ dir: ground.storeDir });
+  const nixState = await openNixState(ground.stateDir);
+  const nixDamage = nixState.damage.map(conditionOf);
   let modules: StoreModules | null = null;
   try {
     await runDaemon(
@@ -66,7 +74,11 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
         runDir: ground.runDir,
         booted: bootedOf(ground.handover),
         notices: cloudNotices({ root: '/', urls: config.metadata, clock }),
-        conditions: () => [...ground.conditions, ...(modules?.conditions() ?? store.conditions)],
+        conditions: () => [
+          ...ground.conditions,
+          ...nixDamage,
+          ...(modules?.conditions() ?? store.conditions),
+        ],
         openPorts: async ({ state, link }: PortsContext) => {
           const good = () => state.record.good?.envelope;
           modules = storeModules({
@@ -84,6 +96,12 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
           });
           return {
             modules,
+            nix: nixSystem({
+              ...{ clock, state: nixState, root: '/' },
+              nix: hostNix({ exec: hostExec, root: '/', netrc: join(ground.stateDir, 'netrc') }),
+              detached: systemdDetached({ exec: hostExec }),
+              keys: ground.policy.nixKeys ?? [],
+            }),
             units,
             mounts: hostMountTable(hostMounts()),
             settings: hostNodeSettings(),

@@ -9,7 +9,7 @@ export type ClosureStep =
   /** Profile, activation, and back to the system before where that fails. */
   | { readonly kind: 'activate-closure'; readonly order: Activation }
   /** Forget generations of the profile, and what only they needed. */
-  | { readonly kind: 'collect-closures'; readonly keep: readonly SystemPath[] };
+  | { readonly kind: 'collect-closures'; readonly keep: SystemPath[] };
 
 export interface ObservedNix {
   /** /run/current-system */

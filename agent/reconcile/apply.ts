@@ -12,7 +12,7 @@ import type { StateFiles } from './state.ts';
 import { describe, type Step, unsettles } from './steps.ts';
 
 export interface ApplyDeps {
-  readonly ports: Pick<ReconcilePorts, 'modules' | 'settings' | 'power'>;
+  readonly ports: Pick<ReconcilePorts, 'modules' | 'nix' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
   readonly journal: Pick<Journal, 'begin' | 'done'>;
@@ -75,6 +75,12 @@ function run(step: Step, deps: ApplyDeps, signal: AbortSignal): Promise<void> {
       return services.attach(step.module, step.settings, signal);
     case 'restart-machine':
       return ports.power.restart(signal);
+    case 'pull-closure':
+      return ports.nix.pull(step.closure, signal);
+    case 'activate-closure':
+      return ports.nix.activate(step.order, signal);
+    case 'collect-closures':
+      return ports.nix.collect(step.keep, signal);
     case 'collect-garbage':
       return ports.modules.collect(step);
   }

@@ -2,20 +2,28 @@
 // and repeats nothing; the loop does.
 
 import { BilletError, type Code } from '#shared/errors.ts';
-import type { Desired, Envelope } from '#shared/schema/desired.ts';
+import type { Desired } from '#shared/schema/desired.ts';
 import type { Condition, Verdict } from '#shared/schema/heartbeat.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import type { ModuleLabel } from '#shared/schema/module.ts';
 import { type DesiredDocument, readEnvelope } from '../link/desired.ts';
+import {
+  hasSystemBefore,
+  healthCheckOf,
+  nixConditions,
+  rejectedError,
+  runsClosure,
+} from '../nix/judge.ts';
 import { type ApplyDeps, apply, type FailedStep } from './apply.ts';
+import { type Candidate, choose, wantedOf } from './choice.ts';
 import { conditionOf, nodeConditions } from './conditions.ts';
 import type { Journal } from './journal.ts';
 import { type ObserveDeps, observe } from './observe.ts';
 import { plan, sameSystem, systemSetOf } from './plan.ts';
 import { raiseFloors } from './state.ts';
 import type { Step } from './steps.ts';
-import { chooseGeneration, judge, rankFallbacks } from './verdict.ts';
-import type { AttachedService, Held, Wanted } from './world.ts';
+import { judge } from './verdict.ts';
+import type { AttachedService, Held } from './world.ts';
 
 export interface CycleDeps extends ObserveDeps, ApplyDeps {
   readonly journal: Pick<Journal, 'unfinished' | 'begin' | 'done'>;
@@ -23,7 +31,10 @@ export interface CycleDeps extends ObserveDeps, ApplyDeps {
   /** The generation that was booted; 0 without one. */
   readonly bootedGeneration: number;
   /** Runs all probes of a module; throws PROBE_FAILED. */
-  readonly probe: (label: ModuleLabel, signal: AbortSignal) => Promise<void>;
+  readonly probe: (
+    label: Pick<ModuleLabel, 'name' | 'probes'>,
+    signal: AbortSignal,
+  ) => Promise<void>;
   /** What a drain keeps from running now. */
   readonly held: () => Held;
 }
@@ -55,19 +66,6 @@ export interface CycleResult {
   readonly held: Held;
 }
 
-interface Choice {
-  readonly chosen: Candidate;
-  /** To go back to, best first. */
-  readonly others: readonly Candidate[];
-  readonly leave: boolean;
-}
-
-interface Candidate {
-  readonly generation: number;
-  readonly envelope: Envelope;
-  readonly desired: Desired;
-}
-
 /** What would be done now. Changes nothing. */
 export async function planNow(
   input: Pick<CycleInput, 'document' | 'sweep'>,
@@ -94,32 +92,42 @@ export async function runCycle(
   const choice = choose(input.document, deps);
   const { chosen, others } = choice;
   const { desired, generation } = chosen;
-  const booted = deps.booted === null || sameSystem(systemSetOf(desired), deps.booted);
   const held = deps.held();
   const before = await observe(desired, deps, signal);
   const steps = plan(wantedOf(choice, { sweep: input.sweep, held }, deps), before);
   const failed = await apply(steps, deps, signal);
+  const nixos = steps.length === 0 ? before.nix : await deps.ports.nix.observe(desired.closure);
+  const merged = deps.booted === null || sameSystem(systemSetOf(desired), deps.booted);
+  const booted = merged && runsClosure(desired, nixos);
+  // Gone back from, with no generation to take its place: nothing of it is to be judged again.
+  const rejected = choice.rejected === null ? null : rejectedError(desired, choice.rejected, nixos);
   const probeError =
-    failed === null && held === 'nothing' && input.probed !== generation
-      ? await probeAll(desired, deps, signal)
+    failed === null && rejected === null && held === 'nothing' && input.probed !== generation
+      ? await probeAll(desired, booted, deps, signal)
       : null;
-  const failure = failed?.error ?? probeError;
+  const failure = failed?.error ?? rejected ?? probeError;
   const services = steps.length === 0 ? before.services : await deps.services.observe(signal);
   const good = state.record.good?.generation === generation;
   const judged = judge({
     generation,
     booted,
-    probes: failure === null ? 'passed' : condemns(failed) ? 'failed' : 'pending',
+    probes:
+      failure === null
+        ? 'passed'
+        : rejected === null && condemns(failed, generation)
+          ? 'failed'
+          : 'pending',
     reason: failure?.message.slice(0, 1024) ?? '',
     confirmed: input.confirmed,
     good,
-    fallback: others.length > 0,
+    fallback: others.length > 0 || hasSystemBefore(desired, nixos),
   });
   const verdict = held === 'nothing' ? judged : null;
   if (!good && verdict !== null)
     unwritten.push(await unlessDisk(remember(verdict, chosen, deps, signal)));
   const conditions = [
     ...nodeConditions(choice, deps, services, held),
+    ...nixConditions(desired, nixos),
     ...unwritten.flatMap((each) => (each === null ? [] : conditionOf(each))),
   ];
   return {
@@ -146,64 +154,23 @@ async function unlessDisk(work: Promise<void>): Promise<BilletError | null> {
 
 const DISK: ReadonlySet<Code> = new Set<Code>(['STORE_FULL', 'STORE_FAILED']);
 
-function choose(document: DesiredDocument, deps: CycleDeps): Choice {
-  const { record, run } = deps.state;
-  const wanted = candidate(document.reply.envelope, deps.instance);
-  const rejected = [
-    ...record.rejected.map(({ generation }) => generation),
-    ...document.reply.rejected,
-  ];
-  const known = (envelope: Envelope | null | undefined) => {
-    const each = envelope ? candidate(envelope, deps.instance) : null;
-    // Generations of another history cannot be compared, and so are not gone back to.
-    return each?.desired.history === wanted.desired.history ? each : null;
-  };
-  const fallbacks = rankFallbacks({
-    here: known(record.good?.envelope),
-    coordinator: known(document.reply.good),
-    passed: known(run.passed?.envelope),
-  });
-  const chosen = chooseGeneration({ desired: wanted, rejected, fallbacks });
-  const others = fallbacks.filter(
-    ({ generation }) => generation !== chosen.generation && !rejected.includes(generation),
-  );
-  const leave = rejected.includes(deps.bootedGeneration);
-  return { chosen, others, leave };
-}
-
-function candidate(envelope: Envelope, instance: InstanceId): Candidate {
-  const desired = readEnvelope(envelope, instance);
-  return { generation: desired.generation, envelope, desired };
-}
-
-function wantedOf(
-  { chosen, others, leave }: Choice,
-  { sweep, held }: Pick<Wanted, 'sweep' | 'held'>,
-  { state, instance }: CycleDeps,
-): Wanted {
-  const { good } = state.record;
-  const own = good === null ? [] : readEnvelope(good.envelope, instance).modules;
-  return {
-    desired: chosen.desired,
-    keep: [...own, ...(others[0]?.desired.modules ?? [])],
-    settled: good?.generation === chosen.generation,
-    ...{ leave, sweep, held },
-  };
-}
-
 /**
  * Steps that only fetch and check stop nothing: their failure is no reason to go back, and neither
  * is a disk that is full. A probe that failed (null) is.
  */
-function condemns(failed: FailedStep | null): boolean {
+function condemns(failed: FailedStep | null, generation: number): boolean {
   if (failed === null) return true;
   const { step, error } = failed;
+  // One of another generation may be left from a life that died.
+  if (step.kind === 'activate-closure')
+    return step.order.generation === generation && !DISK.has(error.code);
   const attaching = step.kind === 'attach-service' || step.kind === 'reattach-service';
   return attaching && !DISK.has(error.code);
 }
 
 async function probeAll(
   desired: Desired,
+  isBooted: boolean,
   deps: CycleDeps,
   signal: AbortSignal,
 ): Promise<BilletError | null> {
@@ -212,15 +179,17 @@ async function probeAll(
   const running = desired.modules.filter(
     ({ kind, manifest }) => kind === 'service' || booted.has(manifest),
   );
-  for (const module of running)
-    try {
+  try {
+    const health = isBooted ? healthCheckOf(desired) : null;
+    if (health !== null) await deps.probe(health, signal);
+    for (const module of running)
       await deps.probe(await deps.ports.modules.label(module, signal), signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof BilletError) return error;
-      throw error;
-    }
-  return null;
+    return null;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof BilletError) return error;
+    throw error;
+  }
 }
 
 async function remember(
@@ -244,6 +213,7 @@ async function remember(
       );
       const labels = await Promise.all(run.map((module) => ports.modules.label(module, signal)));
       const floors = raiseFloors(record.floors, labels);
+      if (desired.closure !== null) await ports.nix.noteGood(desired.closure);
       return await state.updateRecord({ good: { generation, envelope }, trial: null, floors });
     }
   }

@@ -8,7 +8,7 @@ import type { StateFiles } from './state.ts';
 import type { Observed } from './world.ts';
 
 export interface ObserveDeps {
-  readonly ports: Pick<ReconcilePorts, 'modules' | 'settings' | 'power'>;
+  readonly ports: Pick<ReconcilePorts, 'modules' | 'nix' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
   readonly journal: Pick<Journal, 'unfinished'>;
@@ -31,6 +31,7 @@ export async function observe(
     unfinished: journal.unfinished,
     booted,
     staged,
+    nix: await ports.nix.observe(desired.closure),
     settings,
   };
 }

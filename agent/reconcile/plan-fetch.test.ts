@@ -12,11 +12,11 @@ const RUNS = { settings: '{}', healthy: true, requires: [], persistent: [] };
 
 const wanted: Wanted = {
   ...{ desired: desiredOf(2, [web2]), keep: [], settled: false },
-  ...{ sweep: false, leave: false, held: 'nothing' },
+  ...{ sweep: false, leave: false, rejected: false, held: 'nothing' },
 };
 const observed: Observed = {
   ...{ held: [], stored: [web.ref.manifest, old.ref.manifest], unfinished: [], full: true },
-  ...{ booted: null, staged: null, settings: '{}' },
+  ...{ booted: null, staged: null, nix: null, settings: '{}' },
   services: [{ module: web.ref, ...RUNS }],
 };
 

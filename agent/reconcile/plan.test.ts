@@ -16,9 +16,10 @@ const EMPTY: Observed = {
   unfinished: [],
   booted: { systemImage: sha256('booted'), bootImage: null, manifests: [] },
   staged: null,
+  nix: null,
   settings: '{}',
 };
-const QUIET = { sweep: false, leave: false, held: 'nothing' } as const;
+const QUIET = { sweep: false, leave: false, rejected: false, held: 'nothing' } as const;
 const wanted = (desired: Wanted['desired'], settled = false): Wanted => ({
   desired,
   keep: [],
@@ -216,6 +217,9 @@ function take(node: Observed, step: Step): Observed {
       return { ...node, staged: { generation, bootImage, manifests, systemImage: sha256('s') } };
     }
     case 'check-modules':
+    case 'pull-closure':
+    case 'activate-closure':
+    case 'collect-closures':
       return node;
     case 'unstage-system':
       return { ...node, staged: null };

@@ -4,6 +4,7 @@ import type { Digest } from '#shared/digest.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import type { Settings } from '#shared/schema/settings.ts';
+import { closureSteps } from '../nix/plan.ts';
 import type { ModuleSettings, Step } from './steps.ts';
 import { stopOrder } from './stop-order.ts';
 import type { AttachedService, Observed, SystemSet, Wanted } from './world.ts';
@@ -46,11 +47,17 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
     ),
   ];
   const system = systemSteps(desired, observed);
+  const nixos = closureSteps({ ...desired, ...wanted }, observed.nix);
+  const nixosOf = (kind: Step['kind']) => nixos.filter((step) => step.kind === kind);
+  // What a life that died has begun is ended also where nothing new may start.
+  const mayActivate = !isHeld || observed.nix?.unfinished !== null;
   const steps: Step[] = [
     // Everything is here and verified before anything stops: a failed download costs no uptime.
     ...pullSteps(wanted, observed),
+    ...nixosOf('pull-closure'),
     ...([...system, ...changes].some(isNew) ? [checkStep(desired, observed)] : []),
     ...system,
+    ...(mayActivate ? nixosOf('activate-closure') : []),
     ...settingsSteps(desired, observed),
     ...changes,
   ];
@@ -58,7 +65,7 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
   // Last of all, so that everything else of the generation is in its place.
   if (wanted.leave && observed.staged?.generation === desired.generation)
     return [{ kind: 'restart-machine', generation: desired.generation }];
-  return wanted.settled ? garbageSteps(wanted, observed) : [];
+  return wanted.settled ? [...nixosOf('collect-closures'), ...garbageSteps(wanted, observed)] : [];
 }
 
 /** Of these services, and of all that is unfinished. */

@@ -6,6 +6,7 @@ import type { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';
 import type { Settings } from '#shared/schema/settings.ts';
 import type { Power } from '../drivers/power.ts';
 import type { Units } from '../drivers/units.ts';
+import type { NixSystem } from '../nix/system.ts';
 
 export interface SystemRequest {
   readonly modules: readonly ModuleRef[];
@@ -48,6 +49,7 @@ export interface NodeSettings {
 export interface ReconcilePorts {
   readonly power: Power;
   readonly modules: Modules;
+  readonly nix: NixSystem;
   readonly units: Units;
   readonly mounts: MountTable;
   readonly settings: NodeSettings;

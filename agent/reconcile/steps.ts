@@ -5,7 +5,9 @@ import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
 import { NodeName } from '#shared/schema/ids.ts';
 import { ModuleName, ModuleRef } from '#shared/schema/module.ts';
+import { NixClosure, SystemPath } from '#shared/schema/nix-closure.ts';
 import { Settings } from '#shared/schema/settings.ts';
+import { Activation } from '../nix/switch-record.ts';
 
 const ModuleSettings = z.record(z.string(), z.json());
 export type ModuleSettings = z.infer<typeof ModuleSettings>;
@@ -51,6 +53,12 @@ export const Step = z.discriminatedUnion('kind', [
   }),
   /** Boot into what is staged, since what runs was rejected. */
   z.object({ kind: z.literal('restart-machine'), generation: z.int().positive() }),
+  /** Get a NixOS system and check its signatures. Changes nothing that runs. */
+  z.object({ kind: z.literal('pull-closure'), closure: NixClosure }),
+  /** Make it the one that runs; what ran before, where it does not come up. */
+  z.object({ kind: z.literal('activate-closure'), order: Activation }),
+  /** Forget other systems, and what only they needed. */
+  z.object({ kind: z.literal('collect-closures'), keep: z.array(SystemPath) }),
   /** Remove from the store what no generation worth keeping names. */
   z.object({
     kind: z.literal('collect-garbage'),
@@ -78,6 +86,10 @@ export function unsettles(step: Step): ModuleName | null {
     case 'unstage-system':
     case 'write-settings':
     case 'restart-machine':
+    case 'pull-closure':
+    // It keeps a record of its own.
+    case 'activate-closure':
+    case 'collect-closures':
     case 'collect-garbage':
       return null;
   }
@@ -93,11 +105,16 @@ export function describe(step: Step): string {
     case 'stage-system':
     case 'restart-machine':
       return `${step.kind} generation ${step.generation}`;
+    case 'pull-closure':
+      return `${step.kind} ${step.closure.storePath}`;
+    case 'activate-closure':
+      return `${step.kind} ${step.order.storePath} (${step.order.activation})`;
     case 'detach-service':
       return `${step.kind} ${step.name}`;
     case 'check-modules':
     case 'unstage-system':
     case 'write-settings':
+    case 'collect-closures':
     case 'collect-garbage':
       return step.kind;
   }

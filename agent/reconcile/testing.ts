@@ -17,6 +17,7 @@ import { DESIRED_TYPE, Desired, type Envelope } from '#shared/schema/desired.ts'
 import { InstanceId } from '#shared/schema/ids.ts';
 import { ModuleLabel, ModuleRef } from '#shared/schema/module.ts';
 import { systemdUnits } from '../drivers/units.ts';
+import { NO_NIX } from '../nix/no-nix-testing.ts';
 import type { Modules, MountTable, ReconcilePorts } from './ports.ts';
 import { testSystemctl } from './testing-systemd.ts';
 import { REQUIRED_TARGETS, STATE_TARGET } from './unit-file.ts';
@@ -168,6 +169,7 @@ export function testNode(
 
   return {
     modules: images,
+    nix: NO_NIX,
     units: systemdUnits({ exec: testSystemctl(dir, before), dir: join(dir, 'units') }),
     mounts,
     settings: {

@@ -4,6 +4,7 @@
 import type { Digest } from '#shared/digest.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleName, ModuleRef } from '#shared/schema/module.ts';
+import type { ObservedNix } from '../nix/plan.ts';
 
 /** The kernel and the system modules behind a root. Equal ones boot into the same system. */
 export interface SystemSet {
@@ -41,6 +42,8 @@ export interface Observed {
   readonly staged:
     | (SystemSet & { readonly systemImage: Digest; readonly generation: number })
     | null;
+  /** Null where the system is no NixOS. */
+  readonly nix: ObservedNix | null;
   /** `settingsKey` of the node's settings as this life of the agent wrote them last; null before. */
   readonly settings: string | null;
 }
@@ -55,5 +58,7 @@ export interface Wanted {
   readonly sweep: boolean;
   /** The system that runs was rejected: it is left once the one to go back to is staged. */
   readonly leave: boolean;
+  /** It failed here, and there is no other generation to go back to. */
+  readonly rejected: boolean;
   readonly held: Held;
 }
