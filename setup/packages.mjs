@@ -3,7 +3,7 @@
 // @ts-check
 
 /**
- * @typedef {'demo' | 'test' | 'bench'} Purpose
+ * @typedef {'demo' | 'test' | 'bench' | 'package'} Purpose
  * @typedef {object} DebianPackage
  * @property {string} name as in Debian bookworm and trixie
  * @property {string} why what it is used for, for the person who is asked to install it
@@ -12,6 +12,8 @@
 
 /** @type {readonly Purpose[]} */
 const ALL = ['demo', 'test', 'bench'];
+/** @type {readonly Purpose[]} */
+const ALL_AND_PACKAGE = [...ALL, 'package'];
 
 /** @type {readonly DebianPackage[]} */
 export const PACKAGES = [
@@ -20,7 +22,11 @@ export const PACKAGES = [
     why: 'htpasswd, for the passwords of a registry that nodes pull from',
     for: ['test'],
   },
-  { name: 'binutils', why: 'strip, which halves the size of Node in the boot image', for: ALL },
+  {
+    name: 'binutils',
+    why: 'strip, which halves the size of Node in boot images and packages',
+    for: ALL_AND_PACKAGE,
+  },
   {
     name: 'busybox-static',
     why: 'the shell that Nix builds with in its sandbox, in the tests',
@@ -33,8 +39,18 @@ export const PACKAGES = [
   },
   { name: 'cpio', why: 'unpacks boot images to look into them', for: ALL },
   { name: 'debian-archive-keyring', why: 'the keys that Debian signs its packages with', for: ALL },
+  {
+    name: 'dnsmasq-base',
+    why: 'DHCP, DHCPv6 and router advertisements, as a peer of the boot',
+    for: ['test'],
+  },
   { name: 'docker.io', why: 'the container engine that a drain stops', for: ['test'] },
   { name: 'dosfstools', why: 'makes FAT config drives, to read', for: ['test'] },
+  {
+    name: 'dpkg-dev',
+    why: 'dpkg-shlibdeps, which finds what packages a program needs',
+    for: ['test', 'package'],
+  },
   { name: 'e2fsprogs', why: 'mkfs.ext4 for the object store', for: ALL },
   {
     name: 'erofs-utils',
@@ -43,9 +59,10 @@ export const PACKAGES = [
   },
   { name: 'faketime', why: 'machines whose clocks are wrong', for: ['test'] },
   { name: 'fsverity', why: 'computes fs-verity digests, to compare with', for: ['test'] },
+  { name: 'iproute2', why: 'network namespaces, as networks to boot in', for: ['test'] },
   { name: 'ipxe-qemu', why: 'the boot firmware of virtual network cards', for: ALL },
   { name: 'kmod', why: 'depmod and modprobe for the boot image', for: ALL },
-  { name: 'libatomic1', why: 'a library that Node 26 needs', for: ALL },
+  { name: 'libatomic1', why: 'a library that Node 26 needs', for: ALL_AND_PACKAGE },
   { name: 'libvirt-clients', why: 'virsh, by which machines of libvirt are made', for: ['test'] },
   { name: 'libvirt-daemon', why: 'libvirtd, as a provider of machines', for: ['test'] },
   {

@@ -1,6 +1,6 @@
 // `npm run demo` and `npm test` on a machine that has nothing but git and a Node with npm: installs
 // what is missing, says what and why, and hands over to the Node that package-lock.json pins.
-// Usage: node setup/run.mjs demo|test|bench [ARGUMENTS]. Exit code 3: something has to be installed
+// Usage: node setup/run.mjs demo|test|bench|package [ARGUMENTS]. Exit code 3: something has to be installed
 // by a person first; else the exit code of what was run.
 // @ts-check
 
@@ -18,7 +18,12 @@ const USAGE = 2;
 const NEEDS_A_PERSON = 3;
 
 /** What runs under the locked Node, by purpose. */
-const PROGRAMS = { demo: 'examples/demo/main.ts', test: 'setup/test.ts', bench: 'bench/main.ts' };
+const PROGRAMS = {
+  demo: 'examples/demo/main.ts',
+  test: 'setup/test.ts',
+  bench: 'bench/main.ts',
+  package: 'setup/package/main.ts',
+};
 
 /**
  * @param {string | undefined} purpose
@@ -26,8 +31,8 @@ const PROGRAMS = { demo: 'examples/demo/main.ts', test: 'setup/test.ts', bench: 
  * @returns {Promise<number>}
  */
 async function main(purpose, args) {
-  if (purpose !== 'demo' && purpose !== 'test' && purpose !== 'bench') {
-    say('usage: node setup/run.mjs demo|test|bench [ARGUMENTS]');
+  if (!isPurpose(purpose)) {
+    say(`usage: node setup/run.mjs ${Object.keys(PROGRAMS).join('|')} [ARGUMENTS]`);
     return USAGE;
   }
   // Debian's first: npm runs install scripts on the locked Node, which needs libatomic1.
@@ -52,6 +57,12 @@ async function main(purpose, args) {
   const quiet = '--disable-warning=ExperimentalWarning';
   return await handOver([node, quiet, program, ...args], { ...process.env, PATH: path() });
 }
+
+/**
+ * @param {string | undefined} word
+ * @returns {word is import('./packages.mjs').Purpose}
+ */
+const isPurpose = (word) => word !== undefined && Object.hasOwn(PROGRAMS, word);
 
 /**
  * @param {import('./packages.mjs').Purpose} purpose

@@ -20,7 +20,6 @@ export interface ControlFields {
   /** `Name <address>` */
   readonly maintainer: string;
   readonly depends: readonly string[];
-  readonly recommends?: readonly string[];
   readonly summary: string;
   /** Paragraphs. */
   readonly description: readonly string[];
@@ -40,16 +39,13 @@ export function assertDebianVersion(version: string): void {
 }
 
 export function renderControl(fields: ControlFields, files: readonly PackageFile[]): string {
-  const lists = { Depends: fields.depends, Recommends: fields.recommends ?? [] };
   const lines = [
     `Package: ${fields.name}`,
     `Version: ${fields.version}`,
     `Architecture: ${ARCHITECTURE}`,
     `Maintainer: ${fields.maintainer}`,
     `Installed-Size: ${installedSizeKib(files)}`,
-    ...Object.entries(lists).flatMap(([field, names]) =>
-      names.length === 0 ? [] : [`${field}: ${[...names].sort().join(', ')}`],
-    ),
+    `Depends: ${[...fields.depends].sort().join(', ')}`,
     `Section: ${fields.section}`,
     'Priority: optional',
     `Description: ${fields.summary}`,

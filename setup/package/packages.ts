@@ -9,7 +9,7 @@ export const LIBRARY = '/usr/lib/billet';
 export type PackageName = 'billet-runtime' | 'billet' | 'billet-agent' | 'billet-coordinator';
 
 interface PackageRecipe
-  extends Pick<ControlFields, 'section' | 'depends' | 'recommends' | 'summary' | 'description'> {
+  extends Pick<ControlFields, 'section' | 'depends' | 'summary' | 'description'> {
   readonly name: PackageName;
   /** Bundles by name of their file in LIBRARY, without `.mjs`: entry in the tree. */
   readonly bundles?: Readonly<Record<string, string>>;
@@ -46,7 +46,6 @@ export const PACKAGES: readonly PackageRecipe[] = [
     name: 'billet',
     section: 'admin',
     depends: [RUNTIME],
-    recommends: ['ca-certificates'],
     bundles: { billet: 'cli/main.ts' },
     files: { '/usr/bin/billet': `${DEBIAN}/billet.sh` },
     manuals: { '/usr/share/man/man1/billet.1': `${DEBIAN}/billet.1` },
