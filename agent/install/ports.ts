@@ -7,8 +7,14 @@ import type { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { Disk, Facts } from '#shared/schema/facts.ts';
 import type { InstallReport } from '#shared/schema/install-report.ts';
+import type { ModuleName } from '#shared/schema/module.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import type { BootLog } from '../boot/boot-log.ts';
+import type { ObservedDisk } from '../drivers/disks.ts';
+import type { Exec } from '../drivers/exec.ts';
+import type { Mounts } from '../drivers/mounts.ts';
+import type { GptPartition } from './gpt.ts';
+import type { Profile } from './seen.ts';
 
 /** Requests with the node's certificate; a boot's Uplink is one. */
 export interface InstallUplink {
@@ -24,6 +30,10 @@ export interface InstallRequest {
   readonly bootId: string;
   /** Of the running boot image: it says what may be written to a slot. */
   readonly policy: TrustPolicy;
+  /** Of boot images: the highest sequence that turned good here. */
+  readonly floor?: number;
+  /** The running boot image's: another one is not installed. */
+  readonly imageName?: ModuleName;
   /** Null: no coordinator; what is installed is found, nothing else. */
   readonly uplink: InstallUplink | null;
   /** Boot word `billet.install=dry-run`: nothing is written. */
@@ -63,12 +73,42 @@ export interface DiskVault {
   lock(partition: string, signal: AbortSignal): Promise<void>;
 }
 
+/** What the firmware starts, in its order (UEFI 2.10 §3.3, Boot#### and BootOrder). */
+export interface FirmwareEntries {
+  /** Makes the entry, or finds it, and puts it first. Throws INSTALL_STEP_FAILED. */
+  startFirst(entry: FirmwareEntry): Promise<void>;
+}
+
+export interface FirmwareEntry {
+  readonly description: string;
+  /** With backslashes, on the partition. */
+  readonly path: string;
+  readonly partition: GptPartition;
+  readonly sectorBytes: number;
+}
+
 export interface InstallPorts {
   readonly clock: Clock;
   readonly log: BootLog;
+  readonly exec: Exec;
+  readonly mounts: Mounts;
   /** key.pem, enrollment.json, desired.json …: what `state` copies to the disk. */
   readonly stateDir: string;
   /** Where persist is mounted, if this boot found one: the data directory. */
   readonly dataDir: string;
+  /** For mounts of the installation's own. */
+  readonly workDir: string;
+  /** File system type of ESP and boot partition, for mount(2): vfat. */
+  readonly espType: string;
+  readonly observeDisks: () => Promise<ObservedDisk[]>;
+  readonly profiles: () => Promise<Profile[]>;
+  /** Of a device-mapper device such as dm-0; null for others. */
+  readonly mappingName: (device: string) => Promise<string | null>;
+  readonly firmware: FirmwareEntries;
   readonly vault: DiskVault | null;
+  /**
+   * Moves state and data of this boot into memory, so that the disk that it came from can be written.
+   * Null where that cannot be.
+   */
+  readonly releaseData: ((signal: AbortSignal) => Promise<void>) | null;
 }

@@ -108,13 +108,9 @@ function problemOf(
 }
 
 function none(selector: DiskSelector, candidates: readonly InstallCandidate[]): BilletError {
-  const seen = candidates.map(({ disk: { name }, reason }) => `${name}: ${reason}`).join('. ');
-  return new BilletError(
-    'INSTALL_DISK_NONE',
-    `no disk is ${describeSelector(selector)}${seen === '' ? ': there is none at all' : `. ${seen}`}`,
-    {
-      hint: 'mend the disk selector of the class or node, or attach the disk; it is looked for again',
-      details: { candidates },
-    },
-  );
+  const there = candidates.length === 0 ? ': there is none at all' : `, of ${candidates.length}`;
+  return new BilletError('INSTALL_DISK_NONE', `no disk is ${describeSelector(selector)}${there}`, {
+    hint: 'mend the disk selector of the class or node, or attach the disk; it is looked for again',
+    details: { candidates },
+  });
 }

@@ -1,0 +1,34 @@
+// The journal of one installation as it goes on: what is done, written to the disk before the next step.
+
+import { writeDevice } from '../drivers/block-device.ts';
+import { encodeRecord, type InstallRecord, recordOffset } from './record.ts';
+
+export interface InstallJournal {
+  readonly record: InstallRecord;
+  /** Durable when it resolves. */
+  note(change: Partial<Pick<InstallRecord, 'done' | 'recoveryKey'>>): Promise<void>;
+}
+
+export type WriteRecord = (device: string, record: InstallRecord) => Promise<void>;
+
+export const writeRecord: WriteRecord = (device, record) =>
+  writeDevice(device, recordOffset(record), encodeRecord(record));
+
+/** Writes nothing yet; the first note claims the disk for the event. */
+export function openJournal(
+  device: string,
+  begin: InstallRecord,
+  write: WriteRecord = writeRecord,
+): InstallJournal {
+  let record = begin;
+  return {
+    get record() {
+      return record;
+    },
+    async note(change) {
+      const next = { ...record, ...change, sequence: record.sequence + 1 };
+      await write(device, next);
+      record = next;
+    },
+  };
+}

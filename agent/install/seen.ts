@@ -1,0 +1,58 @@
+// What is known of a disk when an installation is planned. Types only, and what follows from them.
+
+import type { InstallEventId } from '#shared/schema/install-plan.ts';
+import type { ObservedDisk, ObservedPartition } from '../drivers/disks.ts';
+import { diskGuid, eventSeed } from './event-ids.ts';
+import type { Gpt } from './gpt.ts';
+import type { InstalledDisk } from './ports.ts';
+import type { InstallRecord } from './record.ts';
+import type { Signature } from './wipe-id.ts';
+
+export interface SeenDisk extends ObservedDisk {
+  readonly signatures: readonly Signature[];
+  readonly gpt: Gpt | null;
+  /** The journal of an installation, begun or finished. */
+  readonly record: InstallRecord | null;
+  /** It carries what machines are installed from. */
+  readonly bootMedium: boolean;
+  /** The data directory of this boot is on it. */
+  readonly holdsData: boolean;
+  /** Who else uses it, in words: `mounted on /mnt`, `part of md127`. */
+  readonly users: readonly string[];
+  /** What reading it came to, where it could not be read. */
+  readonly unreadable: string | null;
+}
+
+/** What definitions of systemd-repart in the boot image say. */
+export interface Profile {
+  readonly name: string;
+  /** Of its definitions. */
+  readonly dir: string;
+  readonly sizeBytesMin: number;
+  /** Labels of the partitions that have to be there. */
+  readonly labels: readonly string[];
+  readonly encrypts: boolean;
+}
+
+export const PARTITION = {
+  esp: 'billet-esp',
+  boot: 'billet-boot',
+  persist: 'billet-persist',
+  locked: 'billet-persist-luks',
+} as const;
+
+/** Whether the partition table is the one that this event makes. */
+export const isLaidOutBy = ({ gpt }: Pick<SeenDisk, 'gpt'>, event: InstallEventId): boolean =>
+  gpt !== null && gpt.diskGuid === diskGuid(eventSeed(event));
+
+/** The device nodes of an installed disk; null as long as one is missing. */
+export function layoutOf({ disk, gpt, partitions }: SeenDisk): InstalledDisk | null {
+  const node = (...labels: readonly string[]): ObservedPartition | undefined => {
+    const entry = gpt?.partitions.find(({ name }) => labels.includes(name));
+    return partitions.find(({ startBytes }) => startBytes === entry?.startBytes);
+  };
+  const [esp, boot] = [node(PARTITION.esp), node(PARTITION.boot)];
+  const persist = node(PARTITION.persist, PARTITION.locked);
+  if (esp === undefined || boot === undefined || persist === undefined) return null;
+  return { disk, esp: esp.device, boot: boot.device, persist: persist.device };
+}
