@@ -19,6 +19,8 @@ export interface Fleet extends AsyncDisposable {
   readonly context: string;
   /** URL of the network boot script, in a guest's view. */
   readonly bootUrl: string;
+  /** Of the coordinator, in a guest's view. */
+  readonly guestUrl: string;
   instance(id: InstanceId): Promise<Instance>;
 }
 
@@ -65,15 +67,17 @@ export async function startFleet(options: FleetOptions): Promise<LocalFleet> {
 
 /** What a person beside the coordinator has, with the context that it wrote as it started. */
 export async function operatorOf(
-  { httpsPort, httpPort, signal }: FleetOptions,
+  options: FleetOptions,
   adminContextPath: string,
 ): Promise<Omit<Fleet, typeof Symbol.asyncDispose>> {
+  const { httpsPort, httpPort, signal } = options;
   const context = await hostContext(adminContextPath, httpsPort);
   const billet = billetWith(context, signal);
   return {
     billet,
     context,
     bootUrl: `http://${HOST_FOR_GUEST}:${httpPort}/boot/boot.ipxe`,
+    guestUrl: fleetConfig(options).url,
     instance: async (id) => Instance.parse(await billet('instance', 'show', id)),
   };
 }
