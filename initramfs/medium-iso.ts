@@ -7,6 +7,7 @@
 
 import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sha256 } from '#shared/digest.ts';
 import { type MediumTools, WORK } from './medium-tools.ts';
 
 export interface IsoParts {
@@ -44,7 +45,7 @@ export async function writeIso(
   await writeFile(join(dir, 'iso/boot/grub/grub.cfg'), grubMenu(parts));
   await writeGrub(tools, parts.key, dir);
   await writeEsp(tools, parts.uki, dir);
-  await writeImage(tools, dir);
+  await writeImage(tools, parts.key, dir);
   await copyFile(join(dir, 'billet.iso'), out);
   await rm(dir, { recursive: true });
 }
@@ -85,18 +86,32 @@ async function writeEsp(tools: MediumTools, uki: string, dir: string): Promise<v
 }
 
 /** xorrisofs(1): `--grub2-mbr` makes it a disk for BIOS, the appended partition one for UEFI. */
-async function writeImage(tools: MediumTools, dir: string): Promise<void> {
+async function writeImage(tools: MediumTools, key: string, dir: string): Promise<void> {
   const bios = ['-b', 'boot/grub/eltorito.img', '-no-emul-boot', '-boot-load-size', '4'];
   const hybrid = ['--grub2-mbr', `${GRUB_DIR}/boot_hybrid.img`, '-partition_offset', '16'];
+  const disk = ['--mbr-force-bootable', '--gpt_disk_guid', guidOf(key)];
   const esp = ['-append_partition', '2', ESP_TYPE, `${WORK}/esp.img`, '-appended_part_as_gpt'];
   await tools.run(
     [
       ...(['xorriso', '-as', 'mkisofs', '-quiet', '-o', `${WORK}/billet.iso`] as const),
-      ...['-V', 'BILLET', '-R', '-uid', '0', '-gid', '0', ...hybrid, ...esp],
+      ...['-V', 'BILLET', '-R', '-uid', '0', '-gid', '0', ...hybrid, ...disk, ...esp],
       ...[...bios, '-boot-info-table', '--grub2-boot-info', '-eltorito-alt-boot'],
       ...['-e', '--interval:appended_partition_2:all::', '-no-emul-boot'],
       `${WORK}/iso`,
     ],
     dir,
   );
+}
+
+/** Two media in one machine have different ones (RFC 9562, version 8: its bits are the writer's). */
+function guidOf(key: string): string {
+  const hex = sha256(key).slice('sha256:'.length);
+  const [a, b, c, d, e] = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(13, 16),
+    hex.slice(17, 20),
+    hex.slice(20, 32),
+  ];
+  return `${a}-${b}-8${c}-8${d}-${e}`;
 }

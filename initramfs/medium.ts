@@ -1,30 +1,36 @@
 // What machines boot from media and disks: the boot image as one EFI program (UKI), the loader of boot
 // slots, and an ISO of both. Everything lies in the cache, by what it was made from.
 
-import { copyFile, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
 import { cached, fileDigest } from '../setup/build/cache.ts';
 import { type BootImage, type BootImageOptions, buildBootImage } from './build.ts';
 import { writeIso } from './medium-iso.ts';
 import { type MediumTools, mediumTools } from './medium-tools.ts';
+import { type Signer, signEfi } from './secure-boot.ts';
 import { unifiedKernel } from './unified-kernel.ts';
 
 /** Markers go to the last console: the serial line, which hardware smoke tests and BMCs read. */
 export const DEFAULT_COMMAND_LINE = 'console=tty0 console=ttyS0,115200 panic=10 quiet';
 
+const UKI = 'billet.efi';
+const LOADER = 'systemd-bootx64.efi';
+
 export interface MediumOptions extends BootImageOptions {
   /** Words of the kernel's command line: printable ASCII without quotes and backslashes. */
   readonly commandLine?: string;
+  /** Without one, UKI and loader are not signed. */
+  readonly signer?: Signer | undefined;
 }
 
 export interface BootMedium {
   readonly image: BootImage;
   readonly kernel: string;
   readonly initramfs: string;
-  /** `billet.efi`. */
+  /** Unified kernel image. */
   readonly uki: string;
-  /** `systemd-bootx64.efi`. */
+  /** systemd-boot. */
   readonly loader: string;
   /** `billet.iso`, a CD and a disk. */
   readonly iso: string;
@@ -52,7 +58,8 @@ async function buildEfi(
     image: image.key,
     tools: tools.key,
     commandLine,
-    recipe: await recipeDigest('medium.ts', 'unified-kernel.ts'),
+    signer: options.signer?.fingerprint ?? 'none',
+    recipe: await recipeDigest('medium.ts', 'secure-boot.ts', 'unified-kernel.ts'),
   };
   const entry = await cached(options, 'boot-efi', inputs, async (dir) => {
     options.progress('assembling the unified kernel image');
@@ -64,11 +71,15 @@ async function buildEfi(
       { name: '.linux', content: await readFile(image.kernel) },
       { name: '.initrd', content: await readFile(image.initramfs) },
     ]);
-    await using file = await open(join(dir, 'billet.efi'), 'wx', 0o644);
-    await file.writev(pieces);
-    await copyFile(tools.loader, join(dir, 'systemd-bootx64.efi'));
+    await writeFile(join(dir, UKI), pieces, { mode: 0o644 });
+    await copyFile(tools.loader, join(dir, LOADER));
+    const { signer } = options;
+    if (signer === undefined) return;
+    options.progress(`signing for Secure Boot as ${signer.subject}`);
+    const at = Date.parse(image.info.builtAt) / 1000;
+    for (const name of [UKI, LOADER]) await signEfi(tools, signer, dir, name, at);
   });
-  return { uki: join(entry, 'billet.efi'), loader: join(entry, 'systemd-bootx64.efi') };
+  return { uki: join(entry, UKI), loader: join(entry, LOADER) };
 }
 
 async function buildIso(
