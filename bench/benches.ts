@@ -9,6 +9,8 @@
 import type { Bench } from './bench.ts';
 import { cold } from './boot/cold.ts';
 import { floor } from './boot/floor.ts';
+import { install } from './boot/install.ts';
+import { medium } from './boot/medium.ts';
 import { provision } from './boot/provision.ts';
 import { warm } from './boot/warm.ts';
 import { commits } from './host/commits.ts';
@@ -38,6 +40,8 @@ export const BENCHES: readonly Bench[] = [
   cold,
   warm,
   provision,
+  medium,
+  install,
 ];
 
 /** All of them without words; else those with one of the words in their name. */

@@ -100,11 +100,18 @@ const STAGES: readonly (readonly [Marker, string])[] = [
   ['ready', 'probes, ready'],
 ];
 
-/** Seconds of each stage, from the one before. */
-export function stageFigures({ sightings }: PoweredMachine): Figure[] {
-  let before = 0;
-  return STAGES.flatMap(([marker, name]) => {
-    const seen = sightings.find(({ marker: { stage, failure } }) => stage === marker && !failure);
+/** Seconds of each stage, from the one before; the first from `sinceSeconds`. */
+export function stageFigures(
+  { sightings }: Pick<PoweredMachine, 'sightings'>,
+  stages: readonly (readonly [Marker, string])[] = STAGES,
+  sinceSeconds = 0,
+): Figure[] {
+  let before = sinceSeconds;
+  return stages.flatMap(([marker, name]) => {
+    const seen = sightings.find(
+      ({ marker: { stage, failure }, atSeconds }) =>
+        stage === marker && !failure && atSeconds >= before,
+    );
     if (seen === undefined) return [];
     const value = seen.atSeconds - before;
     before = seen.atSeconds;
