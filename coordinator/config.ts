@@ -51,6 +51,15 @@ export const Config = z.strictObject({
   providers: ProvidersConfig.prefault({}),
   /** What is noticed of instances, when, and what follows. */
   signals: SignalsConfig.prefault({}),
+  claims: z
+    .strictObject({
+      /**
+       * Whether a machine that shows what one node is registered with comes in without a person, where
+       * a boot of it is due. What that is worth is in docs/security.md.
+       */
+      autoApprove: z.boolean().default(true),
+    })
+    .prefault({}),
   heartbeatSeconds: z.int().min(1).max(3600).default(30),
   connectionsMax: z.int().min(1).default(120_000),
   /** How long open requests may take to end when the coordinator stops. */

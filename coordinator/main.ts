@@ -127,7 +127,7 @@ export async function startCoordinator(
     ...provisioning.deps,
     comebacks,
     failures,
-    claims: claimLimits(clock),
+    claims: claimLimits(clock, config.claims),
     url: () => advertisedUrl(config, 'https', https),
     isReady: () => ready,
   };

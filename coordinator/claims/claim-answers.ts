@@ -8,20 +8,12 @@ import { freshInstance, instanceCreated } from '../nodes/instance-writes.ts';
 import { mayEnroll } from '../nodes/lifecycle.ts';
 import type { InstanceRecord, NodeRecord } from '../nodes/records.ts';
 import { withOpenToken } from '../nodes/token-writes.ts';
-import type { TokenRecord } from '../nodes/tokens.ts';
 import type { Records } from '../records.ts';
-import { ABSENT, type Change, type Found } from '../store/collection.ts';
+import type { Change, Found } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
-import { unknownClaim } from './claim-writes.ts';
-import { type ClaimRecord, INDEX } from './records.ts';
-import { APPROVED_MS, DENIED_MS } from './rules.ts';
-
-/** The claim under a code that still counts. CLAIM_UNKNOWN, the same for every reason. */
-export async function findClaim(records: Records, code: ClaimCode): Promise<Found<ClaimRecord>> {
-  const found = await records.claims.get(code);
-  if (found && found.record.expiresAt > records.clock.now()) return found;
-  throw unknownClaim();
-}
+import { answered, approvalOf, findClaim, indexChange } from './answer.ts';
+import type { ClaimRecord } from './records.ts';
+import { DENIED_MS } from './rules.ts';
 
 /**
  * Lets the machine be `node`. Approved again for the same node it is the same. CLAIM_UNKNOWN;
@@ -41,26 +33,19 @@ export async function approveClaim(
     const node = await records.nodes.get(name);
     if (!node)
       throw new BilletError('NOT_FOUND', `no node ${name}`, { hint: `billet node create ${name}` });
-    const now = records.clock.now();
-    const { hash, token: id, key } = claim.record;
     const target = await instanceFor(records, actor, node, claim.record, replace);
-    const { id: instance } = target.record;
-    const token: TokenRecord = {
-      ...{ id, instance, hash, key, createdAt: now, createdBy: actor },
-      ...{ expiresAt: now + APPROVED_MS, used: null, revokedAt: null },
-    };
-    const next: ClaimRecord = {
-      ...claim.record,
-      state: 'approved',
-      expiresAt: token.expiresAt,
-      decision: { by: actor, at: now, node: name, instance },
-    };
+    const open = await withOpenToken(records, target.record, claim.record.token);
+    const by = { actor, identifier: null };
+    const approval = approvalOf(records, by, claim.record, {
+      ...{ node: name, instance: target.record.id },
+    });
+    const { next } = approval;
     return {
       changes: [
-        ...(await answerChanges(records, claim, next)),
-        ...target.changes(await withOpenToken(records, target.record, id)),
-        records.tokens.put(id, token, ABSENT),
-        told(records, actor, next, 'claim.approved', `claimed as ${name}`),
+        records.claims.put(code, next, claim.revision),
+        await indexChange(records, next),
+        ...target.changes(open),
+        ...approval.changes,
       ],
       result: () => next,
     };
@@ -79,15 +64,16 @@ export async function denyClaim(
     if (claim.record.state === 'denied') return null;
     assertOpen(claim.record);
     const now = records.clock.now();
-    const decision = { by: actor, at: now, node: null, instance: null };
+    const decision = { by: actor, at: now, node: null, instance: null, identifier: null };
     const next: ClaimRecord = {
       ...claim.record,
       ...{ state: 'denied', expiresAt: now + DENIED_MS, decision },
     };
     return {
       changes: [
-        ...(await answerChanges(records, claim, next)),
-        told(records, actor, next, 'claim.denied', 'the claim was denied'),
+        records.claims.put(code, next, claim.revision),
+        await indexChange(records, next),
+        answered(records, actor, next, 'claim.denied', 'the claim was denied'),
       ],
       result: () => next,
     };
@@ -147,26 +133,3 @@ function assertOpen({ state, code, decision }: ClaimRecord): void {
     : 'the machine shows another code in a quarter of an hour';
   throw new BilletError('CONFLICT', `claim ${code} was ${what} by ${decision?.by}`, { hint: undo });
 }
-
-async function answerChanges(
-  records: Records,
-  { revision }: Found<ClaimRecord>,
-  next: ClaimRecord,
-): Promise<readonly Change[]> {
-  const index = await records.claimIndex.get(INDEX);
-  if (!index) throw unknownClaim();
-  const { code, state, expiresAt } = next;
-  const claims = index.record.claims.map((each) =>
-    each.code === code ? { ...each, state, expiresAt } : each,
-  );
-  return [
-    records.claims.put(code, next, revision),
-    records.claimIndex.put(INDEX, { claims }, index.revision),
-  ];
-}
-
-const told = (records: Records, actor: string, claim: ClaimRecord, kind: string, text: string) =>
-  records.events.tell({
-    ...{ actor, kind, subject: `claim/${claim.code}`, text },
-    details: { key: claim.key, instance: claim.decision?.instance ?? null },
-  });

@@ -12,7 +12,10 @@ import { hashSecret, isoTime, secretMatches, tokenIdOf } from '../ids.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change } from '../store/collection.ts';
 import { transact } from '../store/transact.ts';
+import { unknownClaim } from './answer.ts';
 import { type ClaimRecord, INDEX } from './records.ts';
+import { registeredApproval } from './registered/admit.ts';
+import { judgeMachine, type Settings } from './registered/observe.ts';
 import { admit, codeOf, OPEN_MS, type Standing } from './rules.ts';
 
 export interface ClaimWish {
@@ -31,7 +34,11 @@ const SWEPT_MAX = 32;
  * The claim of this key and secret: a new one, or the one it has. CSR_REFUSED, CLAIM_DENIED,
  * TOO_MANY_REQUESTS when too many wait, CLAIM_UNKNOWN for a secret that was used up.
  */
-export async function openClaim(records: Records, wish: ClaimWish): Promise<ClaimRecord> {
+export async function openClaim(
+  records: Records,
+  wish: ClaimWish,
+  settings: Settings,
+): Promise<ClaimRecord> {
   const { secret, csr, facts, address } = wish;
   // Without a subject, for who it is is yet to be decided; it proves that the key is at hand.
   const publicKey = await acceptCsr(csr, { instance: '', uri: '' });
@@ -45,32 +52,32 @@ export async function openClaim(records: Records, wish: ClaimWish): Promise<Clai
     const admission = admit(standing, { key, hash }, now);
     if (admission.kind === 'known') return null;
     if (admission.kind === 'denied') throw denied(admission.until);
-    if (admission.kind === 'full') throw full(admission.until, now);
     if (await records.tokens.get(token)) throw unknownClaim();
+    const told = wish.instance ?? null;
+    const judged = await judgeMachine(records, { facts, instance: told }, settings);
+    const waits = judged.kind === 'wait' ? judged.waits : null;
+    if (admission.fullUntil !== null && waits !== null) throw full(admission.fullUntil, now);
     const expiresAt = now + OPEN_MS;
-    const record: ClaimRecord = {
-      ...{ code: codeOf(randomBytes(5)), state: 'open', key, hash, token, address, facts },
-      ...{ instance: wish.instance ?? null, createdAt: now, expiresAt, decision: null },
+    const asked: ClaimRecord = {
+      ...{ code: codeOf(randomBytes(5)), state: 'open', key, hash, token, address, facts, waits },
+      ...{ instance: told, createdAt: now, expiresAt, decision: null },
     };
-    const { code } = record;
+    const approval =
+      judged.kind === 'approve' ? await registeredApproval(records, asked, judged) : null;
+    const record = approval?.next ?? asked;
+    const { code, state } = record;
     const over = admission.over.slice(0, SWEPT_MAX);
     const claims = [
       ...admission.kept,
       ...admission.over.slice(SWEPT_MAX),
-      { code, key, hash, state: 'open', expiresAt } as const,
+      { code, key, hash, state, expiresAt: record.expiresAt },
     ];
     return {
       changes: [
         ...(await endedChanges(records, over)),
         records.claimIndex.put(INDEX, { claims }, index?.revision ?? ABSENT),
         records.claims.put(code, record, ABSENT),
-        records.events.tell({
-          actor: 'anyone',
-          kind: 'claim.opened',
-          subject: `claim/${code}`,
-          text: `a machine at ${address} asks to be claimed`,
-          details: { key, address },
-        }),
+        ...(approval?.changes ?? [openedEvent(records, asked)]),
       ],
       result: () => record,
     };
@@ -109,9 +116,13 @@ export async function sweepClaims(records: Records): Promise<void> {
   });
 }
 
-export const unknownClaim = (): BilletError =>
-  new BilletError('CLAIM_UNKNOWN', 'there is no such claim', {
-    hint: 'compare with the console of the machine: a code lasts 15 minutes, and then it shows another',
+const openedEvent = (records: Records, { code, key, address, waits }: ClaimRecord) =>
+  records.events.tell({
+    actor: 'anyone',
+    kind: 'claim.opened',
+    subject: `claim/${code}`,
+    text: `a machine at ${address} asks to be claimed: ${waits?.text}`,
+    details: { key, address, waits: waits?.why ?? null },
   });
 
 async function endedChanges(

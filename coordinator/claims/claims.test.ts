@@ -11,8 +11,9 @@ import { systemClock } from '#shared/clock.ts';
 import { Facts } from '#shared/schema/facts.ts';
 import { records as openRecords } from '../records.ts';
 import { sqliteStore } from '../store/sqlite.ts';
+import { unknownClaim } from './answer.ts';
 import { denyClaim } from './claim-answers.ts';
-import { openClaim, sweepClaims, unknownClaim } from './claim-writes.ts';
+import { openClaim, sweepClaims } from './claim-writes.ts';
 import { claimLimits } from './limits.ts';
 import { INDEX } from './records.ts';
 import { OPEN_MAX, OPEN_MS, RATES } from './rules.ts';
@@ -40,7 +41,8 @@ async function setUp(t: TestContext) {
   const records = openRecords(store, clock);
   const ask = async (name: string) => {
     const secret = createHash('sha256').update(name).digest('base64url');
-    return await openClaim(records, { secret, csr: await csr(), facts, address: '192.0.2.1' });
+    const wish = { secret, csr: await csr(), facts, address: '192.0.2.1' };
+    return await openClaim(records, wish, { autoApprove: true });
   };
   const standing = async () => (await records.claimIndex.get(INDEX))?.record.claims ?? [];
   const count = async () => (await Array.fromAsync(records.claims.all())).length;
@@ -75,18 +77,22 @@ test('so many machines may wait and not one more, however many ask at once', asy
 test('claims are slowed down by address and altogether; wrong codes by who tries them', async () => {
   let now = 0;
   const clock = { ...systemClock, monotonic: () => now };
-  const limits = claimLimits(clock);
+  const limits = claimLimits(clock, { autoApprove: true });
   const refusal = { code: 'TOO_MANY_REQUESTS', details: { retryAfterSeconds: 10 } };
-  for (let at = 0; at < RATES.address.burst; at += 1) limits.admitFrom('192.0.2.1');
-  assert.throws(() => limits.admitFrom('192.0.2.1'), refusal);
-  limits.admitFrom('192.0.2.2');
+  for (let at = 0; at < RATES.address.burst; at += 1) limits.admitFrom('192.0.2.1', false);
+  assert.throws(() => limits.admitFrom('192.0.2.1', false), refusal);
+  limits.admitFrom('192.0.2.2', false);
   now += RATES.address.intervalMs;
-  limits.admitFrom('192.0.2.1');
-  assert.throws(() => limits.admitFrom('192.0.2.1'), { code: 'TOO_MANY_REQUESTS' });
+  limits.admitFrom('192.0.2.1', false);
+  assert.throws(() => limits.admitFrom('192.0.2.1', false), { code: 'TOO_MANY_REQUESTS' });
 
-  const everyone = claimLimits(clock);
-  for (let at = 0; at < RATES.all.burst; at += 1) everyone.admitFrom(`2001:db8::${at}`);
-  assert.throws(() => everyone.admitFrom('2001:db8::ffff'), /too many claims/);
+  const everyone = claimLimits(clock, { autoApprove: true });
+  for (let at = 0; at < RATES.all.burst; at += 1) everyone.admitFrom(`2001:db8::${at}`, false);
+  assert.throws(() => everyone.admitFrom('2001:db8::ffff', false), /too many claims/);
+
+  // Machines that are expected don't stand in the same queue.
+  for (let at = 0; at < RATES.registered.burst; at += 1) everyone.admitFrom('192.0.2.1', true);
+  assert.throws(() => everyone.admitFrom('192.0.2.1', true), { code: 'TOO_MANY_REQUESTS' });
 
   const wrong = () => limits.guardCode('operator:eve', () => Promise.reject(unknown));
   const unknown = unknownClaim();

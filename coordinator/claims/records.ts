@@ -3,11 +3,18 @@
 
 import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
-import { type Claim, ClaimCode, ClaimState, type ClaimStatus } from '#shared/schema/claim.ts';
+import {
+  type Claim,
+  ClaimCode,
+  ClaimState,
+  type ClaimStatus,
+  ClaimWait,
+} from '#shared/schema/claim.ts';
 import { Facts } from '#shared/schema/facts.ts';
 import { InstanceId, NodeName, TokenId } from '#shared/schema/ids.ts';
 import { isoTime } from '../ids.ts';
 import { collection } from '../store/collection.ts';
+import type { Migrations } from '../store/record.ts';
 import type { Store } from '../store/store.ts';
 import { POLL_SECONDS } from './rules.ts';
 
@@ -27,6 +34,8 @@ export const ClaimRecord = z.strictObject({
   address: z.string().max(64),
   instance: InstanceId.nullable(),
   facts: Facts,
+  /** While it is open; null in one that an older version made. */
+  waits: ClaimWait.nullable(),
   createdAt: Moment,
   expiresAt: Moment,
   decision: z
@@ -35,6 +44,7 @@ export const ClaimRecord = z.strictObject({
       at: Moment,
       node: NodeName.nullable(),
       instance: InstanceId.nullable(),
+      identifier: z.string().max(128).nullable(),
     })
     .nullable(),
 });
@@ -55,8 +65,24 @@ const ClaimIndex = z.strictObject({
 
 export const INDEX = 'all';
 
+const Answered = z.looseObject({ decision: z.looseObject({}).nullable() });
+
+/** Version 1 knew only persons who answered, and no reason to wait for them. */
+const CLAIM_MIGRATIONS: Migrations = {
+  1(old) {
+    const { decision, ...rest } = Answered.parse(old);
+    return { ...rest, waits: null, decision: decision && { ...decision, identifier: null } };
+  },
+};
+
 export const claimRecords = (store: Store) => ({
-  claims: collection(store, { prefix: 'claims', schema: ClaimRecord, id: ClaimCode, version: 1 }),
+  claims: collection(store, {
+    prefix: 'claims',
+    schema: ClaimRecord,
+    id: ClaimCode,
+    version: 2,
+    migrations: CLAIM_MIGRATIONS,
+  }),
   claimIndex: collection(store, {
     prefix: 'claim-index',
     schema: ClaimIndex,
@@ -72,6 +98,7 @@ export const claimView = (record: ClaimRecord): Claim => ({
   address: record.address,
   instance: record.instance,
   facts: record.facts,
+  waits: record.state === 'open' ? record.waits : null,
   createdAt: isoTime(record.createdAt),
   expiresAt: isoTime(record.expiresAt),
   decision: record.decision && { ...record.decision, at: isoTime(record.decision.at) },
@@ -81,6 +108,7 @@ export const claimStatus = (record: ClaimRecord): ClaimStatus => ({
   code: record.code,
   state: record.state === 'approved' ? 'approved' : 'open',
   instance: record.decision?.instance ?? null,
+  waits: record.state === 'open' ? (record.waits?.why ?? null) : null,
   expiresAt: isoTime(record.expiresAt),
   pollSeconds: POLL_SECONDS,
 });

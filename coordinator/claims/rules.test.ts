@@ -3,7 +3,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { sha256 } from '#shared/digest.ts';
 import { CLAIM_ALPHABET, ClaimCode } from '#shared/schema/claim.ts';
-import { admit, codeOf, OPEN_MAX, refill, type Standing, waitSeconds } from './rules.ts';
+import {
+  APPROVED_MAX,
+  admit,
+  codeOf,
+  OPEN_MAX,
+  refill,
+  type Standing,
+  waitSeconds,
+} from './rules.ts';
 
 const standing = (at: number, fields: Partial<Standing> = {}): Standing => ({
   code: codeOf(Buffer.from([0, 0, 0, at >> 8, at & 255])),
@@ -38,7 +46,7 @@ test('a machine that asks again has its claim; another secret ends the first, a 
   const approved = standing(1, { state: 'approved' });
   assert.equal(admit([approved], approved, 999).kind, 'known');
   const other = admit([first], { ...first, hash: 'f'.repeat(64) }, 999);
-  assert.deepEqual(other, { kind: 'new', kept: [], over: [first] });
+  assert.deepEqual(other, { kind: 'new', fullUntil: null, kept: [], over: [first] });
   const denied = standing(1, { state: 'denied' });
   assert.deepEqual(admit([denied], first, 999), { kind: 'denied', until: 1000 });
   assert.equal(admit([denied], first, 1000).kind, 'new');
@@ -47,12 +55,28 @@ test('a machine that asks again has its claim; another secret ends the first, a 
 test('the number that waits is bounded; what ran out or was answered takes no place', () => {
   const full = Array.from({ length: OPEN_MAX }, (_, at) => standing(at));
   const more = standing(OPEN_MAX);
-  assert.deepEqual(admit(full, more, 999), { kind: 'full', until: 1000 });
-  assert.equal(admit(full.with(3, standing(3, { state: 'approved' })), more, 999).kind, 'new');
+  const room = (all: readonly Standing[]) => {
+    const found = admit(all, more, 999);
+    return found.kind === 'new' ? found.fullUntil : 'known';
+  };
+  assert.equal(room(full), 1000);
+  assert.equal(room(full.with(3, standing(3, { state: 'approved' }))), null);
   const late = admit(full.with(7, standing(7, { expiresAt: 500 })), more, 999);
   assert.ok(late.kind === 'new' && late.over.length === 1 && late.kept.length === OPEN_MAX - 1);
   // Who has a place keeps it.
   assert.equal(admit(full, standing(9), 999).kind, 'known');
+});
+
+test('of answered claims so many are kept; the one that runs out first makes room', () => {
+  const approved = Array.from({ length: APPROVED_MAX }, (_, at) =>
+    standing(at, { state: 'approved', expiresAt: 2000 - at }),
+  );
+  const found = admit(approved, standing(999), 999);
+  assert.ok(found.kind === 'new');
+  assert.deepEqual(found.over, [approved.at(-1)]);
+  const denied = standing(500, { state: 'denied' });
+  const kept = admit([...approved, denied], standing(999), 999);
+  assert.ok(kept.kind === 'new' && kept.kept.includes(denied), 'what was denied stays denied');
 });
 
 test('a bucket never holds more than its burst, nor gives more than its rate', async () => {

@@ -14,7 +14,11 @@ export const APPROVED_MS = 60 * MINUTE_MS;
 export const DENIED_MS = 15 * MINUTE_MS;
 /** Machines that wait at once. */
 export const OPEN_MAX = 256;
+/** Answered ones that are kept to be looked at; a machine whose answer is gone asks again. */
+export const APPROVED_MAX = 256;
 export const POLL_SECONDS = 3;
+/** A claim that waits is compared with the nodes again at most this often: between, asking writes and reads nothing else. */
+export const LOOK_AGAIN_MS = 10_000;
 
 /** So many at once, and one more after each interval (a token bucket, RFC 2697 §1 in spirit). */
 export interface Rate {
@@ -27,6 +31,8 @@ export const RATES = {
   address: { burst: 32, intervalMs: 10_000 },
   /** Claims from everywhere. */
   all: { burst: 128, intervalMs: 2_000 },
+  /** Claims of machines that are expected, from everywhere: a row of racks after a power cut. */
+  registered: { burst: 1024, intervalMs: 50 },
   /** Wrong codes by one credential: a person mistypes, a program guesses. */
   codes: { burst: 5, intervalMs: 12_000 },
 } as const satisfies Record<string, Rate>;
@@ -62,10 +68,10 @@ export type Admission =
   /** The same machine asks again: a reply was lost, or it restarted. */
   | { readonly kind: 'known'; readonly code: ClaimCode }
   | { readonly kind: 'denied'; readonly until: number }
-  | { readonly kind: 'full'; readonly until: number }
-  /** `over`: claims that end with it. */
+  /** `over`: claims that end with it; `fullUntil`: there is room only for one that nobody waits for. */
   | {
       readonly kind: 'new';
+      readonly fullUntil: number | null;
       readonly kept: readonly Standing[];
       readonly over: readonly Standing[];
     };
@@ -80,11 +86,16 @@ export function admit(
   const own = live.find((each) => each.key === key);
   if (own?.state === 'denied') return { kind: 'denied', until: own.expiresAt };
   if (own?.hash === hash) return { kind: 'known', code: own.code };
-  const kept = live.filter((each) => each !== own);
-  const open = kept.filter(({ state }) => state === 'open');
-  if (open.length >= OPEN_MAX)
-    return { kind: 'full', until: Math.min(...open.map(({ expiresAt }) => expiresAt)) };
-  return { kind: 'new', kept, over: standing.filter((each) => !kept.includes(each)) };
+  const others = live.filter((each) => each !== own);
+  const open = others.filter(({ state }) => state === 'open');
+  const approved = others
+    .filter(({ state }) => state === 'approved')
+    .sort((a, b) => a.expiresAt - b.expiresAt);
+  const dropped = approved.slice(0, Math.max(0, approved.length - APPROVED_MAX + 1));
+  const kept = others.filter((each) => !dropped.includes(each));
+  const fullUntil =
+    open.length >= OPEN_MAX ? Math.min(...open.map(({ expiresAt }) => expiresAt)) : null;
+  return { kind: 'new', fullUntil, kept, over: standing.filter((each) => !kept.includes(each)) };
 }
 
 /** A code out of five random bytes: eight digits of five bits. */

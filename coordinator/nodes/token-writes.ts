@@ -126,7 +126,8 @@ export async function revokeTokenChanges(
   return [records.tokens.put(id, next, found.revision)];
 }
 
-async function openTokens(
+/** Those of an instance that may still be used. */
+export async function openTokens(
   records: Records,
   instance: InstanceRecord,
 ): Promise<readonly TokenRecord[]> {

@@ -1,8 +1,11 @@
 // Claims: the machine's side for anyone, limited by address; the operator's, limited by wrong codes.
 
-import { approveClaim, denyClaim, findClaim } from '../claims/claim-answers.ts';
+import { findClaim } from '../claims/answer.ts';
+import { approveClaim, denyClaim } from '../claims/claim-answers.ts';
 import { openClaim, pollClaim } from '../claims/claim-writes.ts';
 import { claimStatus, claimView } from '../claims/records.ts';
+import { lookAgain } from '../claims/registered/admit.ts';
+import { judgeMachine } from '../claims/registered/observe.ts';
 import type { Handlers } from '../router.ts';
 import { actorOf } from './handler.ts';
 import { listPage } from './page.ts';
@@ -14,13 +17,19 @@ type ClaimHandlers = Pick<
 
 export const claimHandlers: ClaimHandlers = {
   async openClaim({ body, address }, { records, claims }) {
-    claims.admitFrom(address);
-    return { body: claimStatus(await openClaim(records, { ...body, address })) };
+    const { facts, instance = null } = body;
+    const judged = await judgeMachine(records, { facts, instance }, claims);
+    claims.admitFrom(address, judged.kind === 'approve');
+    const record = await openClaim(records, { ...body, address }, claims);
+    claims.looked(record.code);
+    return { body: claimStatus(record) };
   },
 
-  async pollClaim({ body, address }, { records, failures }) {
+  async pollClaim({ body, address }, { records, failures, claims }) {
     const record = await failures.guard(address, () => pollClaim(records, body));
-    return { body: claimStatus(record) };
+    const again = record.state === 'open' && claims.mayLook(record.code);
+    if (again) claims.looked(record.code);
+    return { body: claimStatus(again ? await lookAgain(records, record.code, claims) : record) };
   },
 
   listClaims: async ({ query }, { records, clock }) => ({

@@ -27,6 +27,22 @@ export type ClaimCode = z.infer<typeof ClaimCode>;
 export const ClaimState = z.enum(['open', 'approved', 'denied']);
 export type ClaimState = z.infer<typeof ClaimState>;
 
+/** Why a machine is not let in by itself. */
+export const ClaimWait = z.object({
+  /**
+   * unknown: nobody registered it; ambiguous: several nodes are registered with what it shows; enrolled:
+   * a machine is that node already, and no boot is ordered; ended: that node has no instance that could
+   * take it; told-otherwise: it was told to be another one; person: a person is wanted in each case.
+   */
+  why: z.enum(['unknown', 'ambiguous', 'enrolled', 'ended', 'told-otherwise', 'person']),
+  /** Which nodes it may be. */
+  nodes: z.array(NodeName).max(8),
+  text: z.string().max(512),
+  /** What to run or change next; CODE stands for the code. */
+  hint: z.string().max(512),
+});
+export type ClaimWait = z.infer<typeof ClaimWait>;
+
 /** As operators see it. */
 export const Claim = z.object({
   code: ClaimCode,
@@ -38,6 +54,8 @@ export const Claim = z.object({
   /** Which instance the machine was told to be, if any. Not proven. */
   instance: InstanceId.nullable(),
   facts: Facts,
+  /** While it is open. */
+  waits: ClaimWait.nullable().default(null),
   createdAt: Timestamp,
   /** An open one can be approved until then, an approved one be used. */
   expiresAt: Timestamp,
@@ -48,6 +66,8 @@ export const Claim = z.object({
       /** Of an approval. */
       node: NodeName.nullable(),
       instance: InstanceId.nullable(),
+      /** By which the coordinator knew it; null where a person answered. */
+      identifier: z.string().nullable().default(null),
     })
     .nullable(),
 });
@@ -59,6 +79,12 @@ export const ClaimStatus = z.object({
   state: z.enum(['open', 'approved']),
   /** Once approved: what to enroll as, with the claim's secret in the place of a token. */
   instance: InstanceId.nullable(),
+  /** In one word, for the console: `why` of what it waits for. Names no node: anybody may ask. */
+  waits: z
+    .string()
+    .regex(/^[a-z-]{1,32}$/)
+    .nullable()
+    .default(null),
   expiresAt: Timestamp,
   pollSeconds: z.int().positive(),
 });

@@ -49,17 +49,25 @@ export const heartbeatOf = (fields: Partial<Heartbeat> = {}): Heartbeat =>
   });
 
 export interface TestClock extends Clock {
+  /** Somebody sets the clock. */
   advance(ms: number): void;
+  /** Time goes by. */
+  pass(ms: number): void;
 }
 
 /** The real time, and what a test adds to it. */
 export function movableClock(): TestClock {
-  let offset = 0;
+  let [offset, passed] = [0, 0];
   return {
     ...systemClock,
     now: () => systemClock.now() + offset,
+    monotonic: () => systemClock.monotonic() + passed,
     advance(ms) {
       offset += ms;
+    },
+    pass(ms) {
+      offset += ms;
+      passed += ms;
     },
   };
 }
