@@ -30,11 +30,14 @@ export interface PlannedNetwork extends NetworkUp {
 export interface BootNetwork {
   /** Throws LINK_DOWN; never BOOT_NETWORK_INVALID, which is shown, and gone around. */
   up(signal: AbortSignal): Promise<PlannedNetwork>;
+  /** Of the network that is up: those of the words before those of DHCP. */
+  timeServers(): readonly string[];
   /** Files of systemd-networkd for the system image: what the boot words want goes on there. */
   systemFiles(addresses: readonly Address[]): Promise<SettingsFile[]>;
 }
 
 export function bootNetwork(ports: BootNetworkPorts): BootNetwork {
+  let timeServers: readonly string[] = [];
   let known: { readonly plan: NetworkPlan; readonly source: PlanSource } | null = null;
 
   async function planned() {
@@ -49,21 +52,28 @@ export function bootNetwork(ports: BootNetworkPorts): BootNetwork {
     }
   }
 
+  async function follow(signal: AbortSignal): Promise<PlannedNetwork> {
+    const { plan, source } = await planned();
+    known = { plan, source };
+    try {
+      return { ...(await ports.up(plan, signal)), plan: source };
+    } catch (error) {
+      if (!isInvalid(error)) throw error;
+      ports.log.failure('network-up', error);
+      const other = fallback();
+      const network = await ports.up(other.plan, signal);
+      known = other;
+      return { ...network, plan: other.source };
+    }
+  }
+
   return {
     async up(signal) {
-      const { plan, source } = await planned();
-      known = { plan, source };
-      try {
-        return { ...(await ports.up(plan, signal)), plan: source };
-      } catch (error) {
-        if (!isInvalid(error)) throw error;
-        ports.log.failure('network-up', error);
-        const other = fallback();
-        const network = await ports.up(other.plan, signal);
-        known = other;
-        return { ...network, plan: other.source };
-      }
+      const network = await follow(signal);
+      timeServers = network.ntp;
+      return network;
     },
+    timeServers: () => timeServers,
     async systemFiles(addresses) {
       const { plan } = known ?? (await planned());
       return networkUnits({ plan, wired: await ports.wired(), addresses });

@@ -10,8 +10,9 @@ import { linuxHost } from '../drivers/host.ts';
 import { loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts } from '../drivers/mounts.ts';
 import { networkUp } from '../drivers/network.ts';
+import { askNtp } from '../drivers/network-time.ts';
 import { type NetworkDeps, wiredLinks } from '../drivers/network-tools.ts';
-import { kernelBuiltAt, setWallClock } from '../drivers/wall-clock.ts';
+import { imageBuiltAt, kernelBuiltAt, setWallClock } from '../drivers/wall-clock.ts';
 import { RUN_DIR, runPaths } from '../handover.ts';
 import type { ShownClaim } from '../identity/claim.ts';
 import { discoverIdentity } from '../identity/discover.ts';
@@ -68,9 +69,14 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
     clock,
     log,
     setClock: (unixMs, signal) => setWallClock(hostExec, unixMs, signal),
-    builtAt: () => kernelBuiltAt(),
+    // A clock that stands before either is behind.
+    builtAt: async () => Math.max((await kernelBuiltAt()) ?? 0, (await imageBuiltAt()) ?? 0),
     kept: () => keptCredentials(paths.state),
     ask: coordinatorTime,
+    async ntp(refuses, signal) {
+      const servers = network.timeServers();
+      return servers.length === 0 ? null : await askNtp(servers, { clock, refuses }, signal);
+    },
   });
   return {
     clock,

@@ -2,7 +2,7 @@
 
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { type Cidr, isWithin } from '../boot/network/address.ts';
+import { type Cidr, canonical, isWithin } from '../boot/network/address.ts';
 import type { Gateway, LinkPlan, Route } from '../boot/network/plan.ts';
 import { textOrNull } from '../identity/source-file.ts';
 import { down, type NetworkDeps, succeed, within } from './network-tools.ts';
@@ -44,7 +44,7 @@ export function parseInet6(text: string): Inet6[] {
     const bits = Number.parseInt(flags, 16);
     return {
       interface: name,
-      address: shortest(bytes.match(/.{4}/g)?.join(':') ?? ''),
+      address: canonical(bytes.match(/.{4}/g)?.join(':') ?? ''),
       prefix: Number.parseInt(prefix, 16),
       isGlobal: scope === '00',
       isDynamic: (bits & IFA_F_PERMANENT) === 0,
@@ -53,10 +53,6 @@ export function parseInet6(text: string): Inet6[] {
     };
   });
 }
-
-/** RFC 5952, as the URL standard writes a host. */
-const shortest = (address: string): string =>
-  new URL(`http://[${address}]`).hostname.replace(/^\[|\]$/g, '');
 
 export const inet6 = async ({ root = '/' }: NetworkDeps): Promise<Inet6[]> =>
   parseInet6((await textOrNull(join(root, 'proc/net/if_inet6'))) ?? '');
@@ -90,7 +86,7 @@ export async function setAddress(
   { address, family, prefix, peer = null }: Cidr & { readonly peer?: Cidr | null },
   signal: AbortSignal,
 ): Promise<void> {
-  const wanted = family === 6 ? shortest(address) : address;
+  const wanted = canonical(address);
   const has = async () =>
     family === 4
       ? (networkInterfaces()[link] ?? []).some((each) => each.address === wanted)

@@ -135,8 +135,9 @@ async function ask(
   words: readonly string[],
   signal: AbortSignal,
 ): Promise<Lease> {
+  const { leaseScript = LEASE_SCRIPT } = deps;
   const path = join(deps.root ?? '/', LEASES, `${link}.${program === 'udhcpc' ? 4 : 6}`);
   await rm(path, { force: true });
-  await succeed(deps, [program, '-i', link, ...words, '-s', LEASE_SCRIPT], signal);
+  await succeed(deps, [program, '-i', link, ...words, '-s', leaseScript], signal);
   return parseLease((await textOrNull(path)) ?? '');
 }

@@ -15,6 +15,8 @@ export interface NetworkDeps {
   readonly root?: string;
   /** Whether there is a network card behind a link; by sysfs without it. */
   readonly isWired?: (link: string) => boolean;
+  /** Of udhcpc and udhcpc6: initramfs/udhcpc.sh. */
+  readonly leaseScript?: string;
   /** Something that is wrong and does not stop the boot. */
   readonly warn: (error: BilletError) => void;
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { builtAt, setWallClock } from './wall-clock.ts';
+import { builtAt, imageBuiltAt, setWallClock } from './wall-clock.ts';
 
 test('the day on which a kernel was built is read as Debian and as make write it', () => {
   const debian =
@@ -10,6 +13,24 @@ test('the day on which a kernel was built is read as Debian and as make write it
   assert.equal(builtAt(plain), Date.UTC(2025, 8, 25, 10, 11, 12));
   for (const silent of ['', 'Linux version 6.18 (a@b) #1 SMP @0', '(soon)'])
     assert.equal(builtAt(silent), null);
+});
+
+test('the day on which a boot image was built is what it says of itself, if it can be read', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'billet-image-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const path = join(dir, 'image.json');
+  assert.equal(await imageBuiltAt(path), null);
+  for (const [text, at] of [
+    [
+      '{"format":1,"name":"boot","builtAt":"2026-11-20T10:11:12Z"}',
+      Date.UTC(2026, 10, 20, 10, 11, 12),
+    ],
+    ['{"builtAt":"soon"}', null],
+    ['{', null],
+  ] as const) {
+    await writeFile(path, text);
+    assert.equal(await imageBuiltAt(path), at, text);
+  }
 });
 
 test('the clock is set to the second, and a refusal is an error with a hint', async () => {

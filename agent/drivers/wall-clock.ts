@@ -1,8 +1,12 @@
-// Sets the time of day of this machine, and reads when its kernel was built. Decides nothing.
+// Sets the time of day of this machine, and reads when its kernel and boot image were built. Decides nothing.
 
 import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { BOOT_IMAGE_INFO_PATH } from '#shared/schema/boot-image-info.ts';
+import { Timestamp } from '#shared/schema/ids.ts';
 import type { Exec } from './exec.ts';
+import { readFileOrNull } from './files.ts';
 
 /** Sets CLOCK_REALTIME by date(1) of busybox or coreutils, to the second. Throws COMMAND_FAILED. */
 export async function setWallClock(exec: Exec, unixMs: number, signal: AbortSignal): Promise<void> {
@@ -20,6 +24,26 @@ export async function setWallClock(exec: Exec, unixMs: number, signal: AbortSign
  */
 export async function kernelBuiltAt(path = '/proc/version'): Promise<number | null> {
   return builtAt(await readFile(path, 'utf8'));
+}
+
+/**
+ * When the boot image was built, in Unix milliseconds, as it says of itself. Null when it does not, or not
+ * in words that can be read: others judge the image.
+ */
+export async function imageBuiltAt(path = BOOT_IMAGE_INFO_PATH): Promise<number | null> {
+  const text = (await readFileOrNull(path))?.toString('utf8') ?? '';
+  const found = Built.safeParse(jsonOrNull(text));
+  return found.success ? Date.parse(found.data.builtAt) : null;
+}
+
+const Built = z.object({ builtAt: Timestamp });
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 export function builtAt(version: string): number | null {

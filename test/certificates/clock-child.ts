@@ -3,6 +3,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { bootClock } from '../../agent/boot/boot-clock.ts';
+import { askNtp } from '../../agent/drivers/network-time.ts';
 import { ensureEnrolled, keptCredentials } from '../../agent/identity/ensure-enrolled.ts';
 import { coordinatorTime } from '../../agent/link/coordinator-time.ts';
 import { systemClock } from '../../shared/clock.ts';
@@ -27,6 +28,11 @@ const setClock = bootClock({
   builtAt: async () => Date.UTC(2025, 8, 20),
   kept: () => keptCredentials(dir),
   ask: coordinatorTime,
+  async ntp(refuses, signal) {
+    const [, port] = /--ntp=(\d+)/.exec(process.argv.join(' ')) ?? [];
+    if (port === undefined) return null;
+    return await askNtp(['127.0.0.1'], { clock: systemClock, port: Number(port), refuses }, signal);
+  },
 });
 
 const at = systemClock.now();

@@ -20,6 +20,10 @@ export function familyOf(text: string): Family | null {
   return z.ipv6().safeParse(text).success ? 6 : null;
 }
 
+/** RFC 5952 for IPv6, as the URL standard writes a host; IPv4 as it is. */
+export const canonical = (address: string): string =>
+  address.includes(':') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+
 /** A prefix length, or for IPv4 a netmask whose ones come first; null for anything else. */
 export function prefixOf(text: string, family: Family): number | null {
   if (/^\d{1,3}$/.test(text)) {
@@ -49,7 +53,7 @@ export function networkOf({ address, family, prefix }: Cidr): string {
   const host = BigInt(BITS[family] - prefix);
   const number = (numberOf(address, family) >> host) << host;
   if (number === numberOf(address, family)) return `${address}/${prefix}`;
-  return `${textOf(number, family)}/${prefix}`;
+  return `${canonical(textOf(number, family))}/${prefix}`;
 }
 
 function textOf(number: bigint, family: Family): string {

@@ -1,7 +1,7 @@
 // What a DHCP server gave, as initramfs/udhcpc.sh leaves it. Anybody on the segment may have said it: only
 // what is an address, a domain or a time server counts. Pure.
 
-import { type Cidr, familyOf, prefixOf } from './address.ts';
+import { type Cidr, canonical, familyOf, prefixOf } from './address.ts';
 
 export interface Lease {
   readonly address: Cidr | null;
@@ -21,7 +21,10 @@ export function parseLease(text: string): Lease {
     }),
   );
   const addresses = (key: string) =>
-    (values.get(key) ?? '').split(/\s+/).filter((each) => familyOf(each) !== null);
+    (values.get(key) ?? '')
+      .split(/\s+/)
+      .filter((each) => familyOf(each) !== null)
+      .map(canonical);
   const [ip] = addresses('ip');
   const [ipv6] = addresses('ipv6');
   const domain = values.get('domain') ?? '';
