@@ -135,12 +135,14 @@ function releaseOf(
   const [name, sequence] = [annotations[NAME], annotations[SEQUENCE]];
   if (name === undefined && sequence === undefined) return null;
   const digits = /^(0|[1-9]\d{0,15})$/.test(sequence ?? '') ? Number(sequence) : null;
-  const parsed = BootImageInfo.pick({ name: true, sequence: true, version: true }).safeParse({
-    name,
-    sequence: digits,
-    version: annotations[VERSION],
-  });
-  if (parsed.success) return parsed.data;
+  const shape = BootImageInfo.shape;
+  const parsed = {
+    name: shape.name.safeParse(name).data,
+    sequence: shape.sequence.safeParse(digits).data,
+    version: shape.version.safeParse(annotations[VERSION]).data,
+  };
+  if (parsed.name !== undefined && parsed.sequence !== undefined && parsed.version !== undefined)
+    return { name: parsed.name, sequence: parsed.sequence, version: parsed.version };
   throw invalid(what, `${NAME}, ${SEQUENCE} and ${VERSION} do not say which release it is`);
 }
 
