@@ -23,7 +23,7 @@ import { systemdPower } from './drivers/power.ts';
 import { systemdUnits } from './drivers/units.ts';
 import { enrollWithRetry, ownIdentity } from './enroll.ts';
 import { type Handover, readHandover, runPaths } from './handover.ts';
-import type { ShownClaim } from './identity/claim.ts';
+import { claimFields, type ShownClaim } from './identity/claim.ts';
 import type { AgentIo } from './io.ts';
 import { readEnvelope } from './link/desired.ts';
 import { moduleSource } from './link/module-source.ts';
@@ -49,8 +49,7 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
   mark('agent-start', { instance, generation: ground.generation });
   await mkdir(ground.runDir, { recursive: true, mode: 0o700 });
 
-  const onClaim = ({ code, key, expiresAt: expires }: ShownClaim) =>
-    mark('claim', { code, key, expires });
+  const onClaim = (shown: ShownClaim) => mark('claim', claimFields(shown));
   const { identity: source, stateDir: dir } = ground;
   const request = { identity: source, dir, facts: host.facts, onClaim };
   const enrolled = await enrollWithRetry(request, io, signal);

@@ -7,7 +7,8 @@ export const MARKERS = {
   'boot-start': 'the initramfs runs its agent',
   'network-up': 'an interface has an address',
   identity: 'the machine knows which instance it is',
-  claim: 'nobody knows this machine: an operator has to approve the code; again with each new code',
+  claim:
+    'this machine waits to be let in, and why: a person may approve the code; again with each new one',
   clock: 'the clock of the machine was behind, and has been set forward',
   enrolled: 'the coordinator has issued a certificate',
   desired: 'the desired state is here',

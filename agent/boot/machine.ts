@@ -14,7 +14,7 @@ import { askNtp } from '../drivers/network-time.ts';
 import { type NetworkDeps, wiredLinks } from '../drivers/network-tools.ts';
 import { imageBuiltAt, kernelBuiltAt, setWallClock } from '../drivers/wall-clock.ts';
 import { RUN_DIR, runPaths } from '../handover.ts';
-import type { ShownClaim } from '../identity/claim.ts';
+import { claimFields, type ShownClaim } from '../identity/claim.ts';
 import { discoverIdentity } from '../identity/discover.ts';
 import {
   ensureEnrolled,
@@ -53,8 +53,7 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
   const host = linuxHost({ architecture });
   const memoryBytes = async () => (await host.facts()).memoryBytes;
   const log = bootLog({ say: bootConsole(), uptimeSeconds, path: paths.markers });
-  const onClaim = ({ code, key, expiresAt }: ShownClaim) =>
-    log.marker('claim', { code, key, expires: expiresAt });
+  const onClaim = (shown: ShownClaim) => log.marker('claim', claimFields(shown));
   const netDeps: NetworkDeps = {
     ...{ exec: hostExec, clock },
     warn: (error) => log.failure('network-up', error),

@@ -20,7 +20,15 @@ export interface ShownClaim {
   readonly key: Digest;
   /** RFC 3339. */
   readonly expiresAt: string;
+  /** Why the coordinator does not let it in by itself, in one word (shared/schema/claim.ts); null: not said. */
+  readonly waits: string | null;
 }
+
+/** Of the marker. */
+export const claimFields = ({ code, key, expiresAt, waits }: ShownClaim) => ({
+  ...{ code, key, expires: expiresAt },
+  ...(waits === null ? {} : { waits }),
+});
 
 const NEW_CLAIM_MS = 1_000;
 
@@ -33,7 +41,7 @@ export interface ClaimRequest {
   /** Where the key lies already, and the claim is kept. */
   readonly dir: string;
   readonly clock: Clock;
-  /** Called for each code, and once more after a restart. */
+  /** Called for each code, for each other reason to wait, and once more after a restart. */
   readonly onClaim: (shown: ShownClaim) => void;
   /** Called after each answer, approved or not. */
   readonly onWait?: (() => void) | undefined;
@@ -56,12 +64,13 @@ export async function claimIdentity(request: ClaimRequest, signal: AbortSignal):
       claim = await newClaim(dir, source.ca);
       continue;
     }
-    const { code, expiresAt, instance } = status;
+    const { code, expiresAt, instance, waits } = status;
     if (claim.code !== code) claim = await saveClaim(dir, { ...claim, code });
     if (status.state === 'approved' && instance !== null)
       return Identity.parse({ ...source, instance, token: claim.secret });
-    if (shown !== code) onClaim({ code, key, expiresAt });
-    shown = code;
+    const seen = `${code} ${waits}`;
+    if (shown !== seen) onClaim({ code, key, expiresAt, waits });
+    shown = seen;
     request.onWait?.();
     await clock.sleep(status.pollSeconds * 1000, signal);
   }

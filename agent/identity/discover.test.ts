@@ -112,3 +112,42 @@ test('plain http, a short pin and unknown keys are refused', async () => {
   await put('etc/billet/identity.json', '{');
   await assert.rejects(discover(), { code: 'CONFIG_INVALID', message: /not JSON/ });
 });
+
+const INFO = {
+  ...{ format: 1, name: 'boot-metal', sequence: 1, version: '1.0.0' },
+  builtAt: '2026-01-01T00:00:00.000Z',
+};
+const IMAGE = 'etc/billet/image.json';
+
+test('what is baked into the boot image comes last, and says nothing of who the machine is', async () => {
+  await put(IMAGE, JSON.stringify(INFO));
+  await assert.rejects(discover(), { code: 'IDENTITY_MISSING' });
+  const trust = { coordinator: 'https://baked:8443', ca: CA };
+  await put(IMAGE, JSON.stringify({ ...INFO, ...trust }));
+  assert.deepEqual(await discover(), { identity: trust, source: 'image' });
+  await put('etc/billet/identity.json', JSON.stringify(WHOLE));
+  assert.deepEqual(await discover(), { identity: WHOLE, source: 'file' });
+});
+
+test('a boot image says whom to trust where the command line says only who the machine is', async () => {
+  const trust = { coordinator: 'https://baked:8443', ca: CA };
+  await put(IMAGE, JSON.stringify({ ...INFO, ...trust }));
+  await put('proc/cmdline', cmdline({ instance: INSTANCE, token: TOKEN }));
+  const whole = { ...trust, instance: INSTANCE, token: TOKEN };
+  assert.deepEqual(await discover(), { identity: whole, source: 'cmdline+image' });
+  await put('proc/cmdline', cmdline({ instance: INSTANCE }));
+  assert.deepEqual((await discover()).identity, { ...trust, instance: INSTANCE });
+  // A half of the trust is not completed: the address of one and the CA of another would be mixed.
+  await put('proc/cmdline', cmdline({ coordinator: COORDINATOR, instance: INSTANCE }));
+  await assert.rejects(discover(), { code: 'CONFIG_INVALID', message: /cmdline: ca is missing/ });
+  await put('proc/cmdline', cmdline(WHOLE));
+  assert.deepEqual(await discover(), { identity: WHOLE, source: 'cmdline' });
+});
+
+test('a boot image whose description cannot be read says so, and boots as nobody else', async () => {
+  for (const text of ['{', JSON.stringify({ ...INFO, coordinator: COORDINATOR }), '{"format":2}']) {
+    await put(IMAGE, text);
+    const hint = /billet image build/;
+    await assert.rejects(discover(), { code: 'CONFIG_INVALID', message: /image\.json/, hint });
+  }
+});

@@ -1,5 +1,7 @@
-// Asks the strategies in order who this machine is. The first that says anything has to say all of
-// it: identities are never mixed from several sources.
+// Asks the strategies in order who this machine is. The first that says anything has to say all of it:
+// identities are never mixed from several sources. One seam there is, where nothing can be mixed: whom to
+// trust (coordinator and ca) may be baked into the boot image, and who the machine is (instance and token)
+// be given at boot. Each half comes whole from one source.
 
 import { BilletError } from '#shared/errors.ts';
 import type { CloudMachine } from '#shared/schema/facts.ts';
@@ -8,7 +10,7 @@ import type { IdentityStrategy, IdentityValues } from './strategy.ts';
 
 export interface Discovered {
   readonly identity: SourceIdentity;
-  /** Name of the strategy. */
+  /** Name of the strategy; of both where the boot image says whom to trust. */
   readonly source: string;
   /** Where the source is a cloud's. */
   readonly cloud?: CloudMachine;
@@ -28,7 +30,11 @@ export async function discoverIdentity(
     signal.throwIfAborted();
     try {
       const values = await strategy.read(signal);
-      if (values !== null) return await discovered(strategy, values, signal);
+      if (values === null) continue;
+      const anchor = trustsNobody(values) ? await anchorOf(strategies, signal) : null;
+      if (anchor === null) return await discovered(strategy, values, signal);
+      const name = `${strategy.name}+${anchor.name}`;
+      return await discovered({ ...strategy, name }, { ...anchor.values, ...values }, signal);
     } catch (error) {
       if (!(error instanceof BilletError) || error.code !== 'METADATA_FAILED') throw error;
       failed ??= error;
@@ -42,6 +48,18 @@ export async function discoverIdentity(
       hint: `give coordinator, ca, instance and token, e.g. by ${strategies[0]?.place ?? 'a file'}; \`billet token create\` prints them. With coordinator and ca alone the machine asks to be claimed`,
     },
   );
+}
+
+const trustsNobody = ({ coordinator, ca }: IdentityValues) =>
+  coordinator === undefined && ca === undefined;
+
+/** What says whom to trust, for a source that says only who the machine is. */
+async function anchorOf(strategies: readonly IdentityStrategy[], signal: AbortSignal) {
+  for (const strategy of strategies.filter(({ isAnchor }) => isAnchor)) {
+    const values = await strategy.read(signal);
+    if (values !== null) return { name: strategy.name, values };
+  }
+  return null;
 }
 
 async function discovered(

@@ -9,6 +9,7 @@ import { EC2_URL, ec2Strategy } from './ec2.ts';
 import { fileStrategy, IDENTITY_FILE } from './file.ts';
 import { fwCfgStrategy } from './fw-cfg.ts';
 import { GCE_URL, gceStrategy } from './gce.ts';
+import { imageStrategy } from './image.ts';
 import { OPENSTACK_URL, openstackStrategy } from './openstack.ts';
 import { smbiosStrategy } from './smbios.ts';
 import type { IdentityStrategy } from './strategy.ts';
@@ -49,5 +50,6 @@ export function standardStrategies(options: StrategyOptions = {}): readonly Iden
     noCloudStrategy(openDrive),
     configDriveStrategy(openDrive),
     fileStrategy({ root, paths: [identityFile] }),
+    imageStrategy({ root }),
   ];
 }

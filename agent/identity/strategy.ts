@@ -14,6 +14,10 @@ export interface IdentityStrategy {
   /** Where a person would put the values, for the hint. */
   readonly place: string;
   /**
+   * Says whom to trust, and never who the machine is: completes a source that says only the latter.
+   */
+  readonly isAnchor?: true;
+  /**
    * What this source says, or null when it says nothing of Billet. Asks the network only in
    * strategies that are made for it, and gives up when `signal` aborts. Throws CONFIG_INVALID when
    * the source speaks of Billet but cannot be understood, METADATA_FAILED when it does not answer.
