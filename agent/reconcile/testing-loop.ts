@@ -7,6 +7,7 @@ import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { Units } from '../drivers/units.ts';
+import type { NixSystem } from '../nix/system.ts';
 import { openJournal } from './journal.ts';
 import { type LoopStatus, type ReconcileLoop, reconcileLoop } from './loop.ts';
 import { services } from './services.ts';
@@ -54,6 +55,8 @@ export interface TestAgentOptions {
   readonly booted?: Observed['booted'];
   readonly bootedGeneration?: number;
   readonly before?: Before;
+  /** Without it, the machine runs no NixOS. */
+  readonly nix?: NixSystem;
   /** After each cycle. */
   readonly onStatus?: (status: LoopStatus) => void;
 }
@@ -63,7 +66,8 @@ export async function testAgent(options: TestAgentOptions): Promise<TestAgent> {
   const runDir = join(dir, 'run');
   const stateDir = join(dir, 'state');
   await mkdir(stateDir, { recursive: true });
-  const node = testNode(dir, options.modules, options.before);
+  const bare = testNode(dir, options.modules, options.before);
+  const node = { ...bare, nix: options.nix ?? bare.nix };
   const state = await openState({ stateDir, runDir });
   const journal = await openJournal(join(runDir, 'journal'));
   const failing = new Set<string>();

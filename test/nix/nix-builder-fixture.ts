@@ -15,7 +15,8 @@ export interface BuiltSystem {
 /** What its switch-to-configuration does, in shell; `$1` is the verb, `$OUT` its own path. */
 export const WORKS =
   'if [ "$1" != boot ]; then ln -sfn "$OUT" "$BILLET_ROOT/run/current-system"; fi';
-export const FAILS = 'echo "unit nginx.service did not start"; exit 4';
+/** As NixOS does when a unit fails: the new system is in force by then. */
+export const FAILS = `${WORKS}; echo "unit nginx.service did not start"; exit 4`;
 export const HANGS = 'sleep 300';
 
 export interface Builder {

@@ -49,17 +49,23 @@ const nameOf = (path: string): string => path.replace(/^\/nix\/store\/[0-9a-z]{3
 
 /** With a system that runs already, as its owner installed it: taken from the store `from`. */
 export function nixNode(root: string, from: string, first: SystemPath): NixNode {
-  const profiles = join(root, 'nix/var/nix/profiles');
+  mkdirSync(join(root, 'run'), { recursive: true });
+  mkdirSync(join(root, 'state'), { recursive: true });
+  const store = `local?root=${root}`;
+  const profile = join(root, PROFILES, 'system');
+  nix('nix', ['copy', '--from', from, '--to', store, '--no-check-sigs', first]);
+  nix('nix-env', ['--store', store, '--profile', profile, '--set', first]);
+  for (const name of ['current-system', 'booted-system'])
+    symlinkSync(first, join(root, 'run', name));
+  return openNode(root);
+}
+
+const PROFILES = 'nix/var/nix/profiles';
+
+/** One that is there. */
+export function openNode(root: string): NixNode {
+  const profiles = join(root, PROFILES);
   const link = (path: string) => nameOf(readlink(path));
-  if (!existsSync(root)) {
-    mkdirSync(join(root, 'run'), { recursive: true });
-    mkdirSync(join(root, 'state'), { recursive: true });
-    const store = `local?root=${root}`;
-    nix('nix', ['copy', '--from', from, '--to', store, '--no-check-sigs', first]);
-    nix('nix-env', ['--store', store, '--profile', join(profiles, 'system'), '--set', first]);
-    for (const name of ['current-system', 'booted-system'])
-      symlinkSync(first, join(root, 'run', name));
-  }
   return {
     root,
     async live({ keys, before = async () => undefined, clock = systemClock }) {
