@@ -28,7 +28,7 @@ test('a load option has the bytes of UEFI 2.10 §3.1.3, with a hard drive and a 
   const hex = encodeLoadOption(ENTRY).toString('hex');
   assert.equal(
     hex.slice(0, 12 + 28),
-    '01000000' + '7800' + Buffer.from('Billet\0', 'utf16le').toString('hex'),
+    `010000007400${Buffer.from('Billet\0', 'utf16le').toString('hex')}`,
   );
   assert.equal(
     hex.slice(40, 40 + 84),
