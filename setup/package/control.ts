@@ -89,7 +89,7 @@ export function renderChangelog(
   return [
     `${name} (${version}) stable; urgency=medium`,
     '',
-    '  * Built from the source tree of this version; its CHANGELOG.md tells the changes.',
+    '  * Built from the source tree; its CHANGELOG.md tells the changes.',
     '',
     ` -- ${maintainer}  ${date}`,
     '',
