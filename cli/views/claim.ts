@@ -9,8 +9,16 @@ export const claimColumns = (nowMs: number): readonly Column<Claim>[] => [
   { header: 'AGE', value: ({ createdAt }) => ago(createdAt, nowMs) },
   { header: 'FROM', value: ({ address }) => address },
   { header: 'MACHINE', value: machineOf, shrinks: true },
-  { header: 'NODE', value: ({ decision }) => decision?.node ?? '-' },
+  { header: 'NODE', value: nodeOf, shrinks: true },
+  { header: 'WAITS', value: ({ waits }) => waits?.why ?? '-' },
 ];
+
+/** Which it became, or may be. */
+function nodeOf({ decision, waits }: Claim): string {
+  if (decision !== null) return decision.node ?? '-';
+  const nodes = waits?.nodes.join(', ') ?? '';
+  return nodes === '' ? '-' : `${nodes}?`;
+}
 
 export function claimLines(claim: Claim, width: number): readonly string[] {
   const { facts, decision } = claim;
@@ -24,7 +32,12 @@ export function claimLines(claim: Claim, width: number): readonly string[] {
     ['expires', claim.expiresAt],
     ['machine', machineOf(claim)],
   ];
+  if (claim.waits !== null) {
+    pairs.push(['waits', `${claim.waits.why}: ${claim.waits.text}`]);
+    pairs.push(['next', claim.waits.hint.replaceAll('CODE', claim.code)]);
+  }
   if (dmi.serial !== undefined) pairs.push(['serial', dmi.serial]);
+  if (dmi.assetTag !== undefined) pairs.push(['asset tag', dmi.assetTag]);
   if (dmi.uuid !== undefined) pairs.push(['uuid', dmi.uuid]);
   if (cloud !== undefined)
     pairs.push(['cloud', [cloud.provider, cloud.instance, cloud.zone ?? ''].join(' ').trim()]);
@@ -35,6 +48,7 @@ export function claimLines(claim: Claim, width: number): readonly string[] {
   if (claim.instance !== null) pairs.push(['says it is', claim.instance]);
   if (decision !== null) pairs.push(['answered', `${decision.at} by ${decision.by}`]);
   if (decision?.node) pairs.push(['node', `${decision.node} (${decision.instance})`]);
+  if (decision?.identifier) pairs.push(['known by', `its ${decision.identifier}`]);
   return listing(pairs, width);
 }
 
