@@ -146,7 +146,7 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'image',
-    summary: 'push a boot image: kernel and initramfs',
+    summary: 'build, push, sign, verify and publish boot images',
     load: async (io) => (await import('./commands/image.ts')).imageCommand(io),
   },
   {

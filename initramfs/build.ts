@@ -54,7 +54,7 @@ export interface BootImageOptions extends BuildContext {
 }
 
 export interface BootImage {
-  /** Holds the files `kernel`, `initramfs` and `release`. */
+  /** Holds the files `kernel`, `initramfs`, `release` and `image.json`. */
   readonly dir: string;
   readonly kernel: string;
   readonly initramfs: string;
@@ -107,6 +107,7 @@ export async function buildBootImage(options: BootImageOptions): Promise<BootIma
     const vmlinuz = join(bootRoot.root, 'boot', `vmlinuz-${bootRoot.kernelRelease}`);
     await copyFile(vmlinuz, join(dir, 'kernel'));
     await writeFile(join(dir, 'release'), `${bootRoot.kernelRelease}\n`);
+    await writeFile(join(dir, 'image.json'), infoText);
   });
   return {
     dir: entry,

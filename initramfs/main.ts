@@ -1,68 +1,138 @@
-// Builds a boot image by hand: node initramfs/main.ts --policy FILE --out DIR [--cache DIR] [--check]
-// With --check, all of it is made a second time from nothing, from the same bundle of the agent, and has to
-// have the same bytes.
+// Entry of `billet image build`: checks what was asked for, builds it, and puts the files into a folder.
+// With `check`, all of it is made a second time from nothing, from the same bundle of the agent, and has
+// to have the same bytes.
 
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { cacheDirOf } from '#shared/build-cache.ts';
-import { systemClock } from '#shared/clock.ts';
-import { assertDigest } from '#shared/digest.ts';
+import type { Clock } from '#shared/clock.ts';
+import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
-import { TrustPolicy } from '#shared/schema/trust-policy.ts';
+import type { BootImageInfo } from '#shared/schema/boot-image-info.ts';
 import { fileDigest } from '../setup/build/cache.ts';
-import { runScript } from '../setup/build/script.ts';
-import { type BootImage, type BootImageOptions, buildBootImage } from './build.ts';
+import { checkRequest, type ImageRequest } from './image-request.ts';
+import { type BootPrograms, buildMedium, buildPrograms, type MediumOptions } from './medium.ts';
 
-const USAGE = 'node initramfs/main.ts --policy trust-policy.json --out DIR [--cache DIR] [--check]';
-const FILES = ['kernel', 'initramfs', 'release'] as const;
+export interface BuildRequest extends ImageRequest {
+  /** A folder; files of an earlier build in it are replaced. */
+  readonly out: string;
+  readonly iso: boolean;
+  readonly check: boolean;
+  /** Where what was built stays for the next time. */
+  readonly cache?: string | undefined;
+}
 
-async function main(signal: AbortSignal): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      policy: { type: 'string' },
-      out: { type: 'string' },
-      cache: { type: 'string' },
-      check: { type: 'boolean', default: false },
-    },
-  });
-  if (values.policy === undefined || values.out === undefined)
-    throw new BilletError('ARGUMENT_INVALID', '--policy and --out are needed', { hint: USAGE });
-  const policy = TrustPolicy.safeParse(JSON.parse(await readFile(values.policy, 'utf8')));
-  if (!policy.success)
-    throw new BilletError('POLICY_INVALID', z.prettifyError(policy.error), {
-      hint: `correct ${values.policy}: every node of this image enforces it`,
-    });
-  const options = {
-    cacheDir: resolve(values.cache ?? cacheDirOf(process.env)),
-    clock: systemClock,
-    trustPolicy: values.policy,
-    signal,
-    progress: (line: string) => process.stderr.write(`${line}\n`),
+export interface BuildIo {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly progress: (line: string) => void;
+}
+
+export interface BuiltFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly digest: Digest;
+}
+
+export interface BuiltImage {
+  readonly dir: string;
+  readonly info: BootImageInfo;
+  readonly kernelRelease: string;
+  readonly commandLine: string;
+  /** Null: not signed for Secure Boot. */
+  readonly signer: { readonly subject: string; readonly fingerprint: Digest } | null;
+  readonly files: readonly BuiltFile[];
+  /** Whether a second build had the same bytes; null when none was asked for. */
+  readonly reproduced: true | null;
+  readonly warnings: readonly string[];
+  readonly seconds: number;
+}
+
+const ISO = 'billet.iso';
+
+/** Throws ARGUMENT_INVALID, POLICY_INVALID, SECURE_BOOT_…, UNSUPPORTED without root, COMMAND_FAILED. */
+export async function buildImage(request: BuildRequest, io: BuildIo): Promise<BuiltImage> {
+  const start = io.clock.monotonic();
+  const { warnings, signer, ...checked } = await checkRequest(request, io.clock);
+  const cacheDir = resolve(request.cache ?? cacheDirOf(io.env));
+  const { clock, signal, progress } = io;
+  const options: MediumOptions = { ...{ cacheDir, clock, signal, progress }, ...checked, signer };
+  const first = await build(options, request.iso);
+  if (request.check) await buildAgainAndCompare(first, options, request.iso);
+  const dir = resolve(request.out);
+  const files = await place(first, dir);
+  const { info, kernelRelease } = first.programs.image;
+  return {
+    ...{ dir, info, kernelRelease, files, warnings },
+    commandLine: first.programs.commandLine,
+    signer: signer ? { subject: signer.subject, fingerprint: signer.fingerprint } : null,
+    reproduced: request.check ? true : null,
+    seconds: Math.round((io.clock.monotonic() - start) / 100) / 10,
   };
-  const image = await buildBootImage(options);
-  if (values.check) await buildAgainAndCompare(image, options);
-  await mkdir(values.out, { recursive: true });
-  for (const name of FILES) await copyFile(join(image.dir, name), join(values.out, name));
-  process.stdout.write(`${values.out}: kernel ${image.kernelRelease} and initramfs\n`);
+}
+
+interface Built {
+  readonly programs: BootPrograms;
+  /** Where each file of the folder lies now. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+async function build(options: MediumOptions, withIso: boolean): Promise<Built> {
+  const programs = withIso ? await buildMedium(options) : await buildPrograms(options);
+  const { dir } = programs.image;
+  const sources = new Map([
+    ...['kernel', 'initramfs', 'release', 'image.json'].map(
+      (name) => [name, join(dir, name)] as const,
+    ),
+    ['billet.efi', programs.uki],
+    ['systemd-bootx64.efi', programs.loader],
+    ...('iso' in programs ? [[ISO, programs.iso as string] as const] : []),
+  ]);
+  return { programs, sources };
 }
 
 /** Throws DIGEST_MISMATCH, naming the file, when the second build differs. */
-async function buildAgainAndCompare(first: BootImage, options: BootImageOptions): Promise<void> {
+async function buildAgainAndCompare(
+  first: Built,
+  options: MediumOptions,
+  withIso: boolean,
+): Promise<void> {
   await mkdir(options.cacheDir, { recursive: true });
   const cacheDir = await mkdtemp(join(options.cacheDir, 'check-'));
   try {
-    const { agentDir } = first;
-    const second = await buildBootImage({ ...options, agentDir, cacheDir });
-    for (const name of FILES) {
-      const digest = await fileDigest(join(first.dir, name));
-      assertDigest(await readFile(join(second.dir, name)), digest, `${name} of the second build`);
-      process.stdout.write(`${name}: ${digest}, twice\n`);
+    options.progress('building all of it again, from nothing');
+    const { agentDir } = first.programs.image;
+    const second = await build({ ...options, agentDir, cacheDir }, withIso);
+    for (const [name, file] of first.sources) {
+      const digest = await fileDigest(file);
+      const again = await fileDigest(second.sources.get(name) ?? '');
+      if (digest !== again)
+        throw new BilletError('DIGEST_MISMATCH', `${name} is ${digest}, and ${again} built again`, {
+          hint: 'look whether Debian released packages in between (build once more); else it is a defect of the build',
+        });
+      options.progress(`${name}: ${digest}, twice`);
     }
   } finally {
     await rm(cacheDir, { recursive: true, force: true });
   }
 }
 
-await runScript(main);
+/** Every file is there whole before the first takes its name. */
+async function place({ programs, sources }: Built, dir: string): Promise<BuiltFile[]> {
+  await mkdir(dir, { recursive: true });
+  const partial = (name: string) => join(dir, `.${name}.partial`);
+  const files: BuiltFile[] = [];
+  for (const [name, source] of sources) {
+    await copyFile(source, partial(name));
+    const { size } = await stat(source);
+    files.push({ name, sizeBytes: size, digest: await fileDigest(source) });
+  }
+  await writeFile(partial('command-line'), `${programs.commandLine}\n`);
+  for (const name of [...sources.keys(), 'command-line'])
+    await rename(partial(name), join(dir, name));
+  // Of an earlier build, and of another image.
+  if (!sources.has(ISO) && existsSync(join(dir, ISO))) await rm(join(dir, ISO));
+  return files;
+}

@@ -1,7 +1,7 @@
 // What machines boot from media and disks: the boot image as one EFI program (UKI), the loader of boot
 // slots, and an ISO of both. Everything lies in the cache, by what it was made from.
 
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
 import { cached, fileDigest } from '../setup/build/cache.ts';
@@ -24,7 +24,8 @@ export interface MediumOptions extends BootImageOptions {
   readonly signer?: Signer | undefined;
 }
 
-export interface BootMedium {
+/** What a disk boots. */
+export interface BootPrograms {
   readonly image: BootImage;
   readonly kernel: string;
   readonly initramfs: string;
@@ -32,20 +33,27 @@ export interface BootMedium {
   readonly uki: string;
   /** systemd-boot. */
   readonly loader: string;
-  /** `billet.iso`, a CD and a disk. */
-  readonly iso: string;
   readonly commandLine: string;
+}
+
+export interface BootMedium extends BootPrograms {
+  /** For CDs, USB sticks and virtual media, by BIOS and UEFI. */
+  readonly iso: string;
 }
 
 /** Builds what is not in the cache yet. Throws UNSUPPORTED without root, COMMAND_FAILED. */
 export async function buildMedium(options: MediumOptions): Promise<BootMedium> {
+  const programs = await buildPrograms(options);
+  return { ...programs, iso: await buildIso(programs, await mediumTools(options), options) };
+}
+
+/** The same without the ISO. */
+export async function buildPrograms(options: MediumOptions): Promise<BootPrograms> {
   const image = await buildBootImage(options);
-  const tools = await mediumTools(options);
   const commandLine = options.commandLine ?? DEFAULT_COMMAND_LINE;
-  const { uki, loader } = await buildEfi(image, tools, commandLine, options);
-  const iso = await buildIso(image, tools, { uki, commandLine }, options);
+  const efi = await buildEfi(image, await mediumTools(options), commandLine, options);
   const { kernel, initramfs } = image;
-  return { image, kernel, initramfs, uki, loader, iso, commandLine };
+  return { image, kernel, initramfs, ...efi, commandLine };
 }
 
 async function buildEfi(
@@ -83,13 +91,13 @@ async function buildEfi(
 }
 
 async function buildIso(
-  image: BootImage,
+  programs: BootPrograms,
   tools: MediumTools,
-  efi: { readonly uki: string; readonly commandLine: string },
   options: MediumOptions,
 ): Promise<string> {
+  const { image, ...parts } = programs;
   const inputs = {
-    efi: await fileDigest(efi.uki),
+    efi: await fileDigest(programs.uki),
     tools: tools.key,
     recipe: await recipeDigest('medium-iso.ts'),
   };
@@ -97,9 +105,8 @@ async function buildIso(
     options.progress('writing the ISO');
     const work = join(dir, 'work');
     await mkdir(work);
-    const parts = { ...image, ...efi, title: titleOf(image) };
-    await writeIso(tools, parts, work, join(dir, 'billet.iso'));
-    await rm(work, { recursive: true, force: true });
+    const iso = join(dir, 'billet.iso');
+    await writeIso(tools, { ...parts, key: image.key, title: titleOf(image) }, work, iso);
   });
   return join(entry, 'billet.iso');
 }

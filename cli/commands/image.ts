@@ -1,61 +1,23 @@
-// `billet image push DIR REPOSITORY:TAG`: a boot image into the coordinator's registry.
+// `billet image …`: boot images, from the trust policy in them to the machines that boot them.
 
 import { Command } from 'commander';
-import type { BootImage } from '#shared/schema/desired.ts';
-import { readBootImage } from '../artifact/boot-artifact.ts';
-import { NEEDED_FILES, readBootFiles } from '../artifact/boot-files.ts';
-import { parseLocalReference } from '../artifact/local-reference.ts';
-import { pushBootImage } from '../artifact/push-boot-image.ts';
 import type { CommandIo } from '../command-io.ts';
-import { emit, listing } from '../output.ts';
-import { openRepository } from '../registry.ts';
-import { type RemoteOptions, withCoordinator, withExamples, withRemoteOptions } from '../remote.ts';
-
-interface PushOptions extends RemoteOptions {
-  readonly commandLine?: string;
-}
+import { buildCommand } from './image/build.ts';
+import { publishCommand } from './image/publish.ts';
+import { pushCommand } from './image/push.ts';
+import { signCommand, verifyCommand } from './image/trust.ts';
 
 export function imageCommand(io: CommandIo): Command {
-  const command = new Command('image').description('Boot images: a kernel with its initramfs.');
-  const push = command
-    .command('push')
-    .description('Push a boot image into the registry of the coordinator.')
-    .argument('<dir>', `a folder with ${NEEDED_FILES.join(', ')}`)
-    .argument('<reference>', 'REPOSITORY[:TAG]')
-    .option(
-      '--command-line <words>',
-      "words for the kernel's command line, without billet.* (default: as built)",
-    );
-  withRemoteOptions(push).action((dir: string, text: string, options: PushOptions) => {
-    const { repository, reference } = parseLocalReference(text, 'the reference');
-    return withCoordinator(io, options, async (coordinator) => {
-      const files = await readBootFiles(dir, options.commandLine ?? null);
-      const target = openRepository(io, coordinator, repository);
-      await pushBootImage(io, target, dir, files, reference);
-      const image = await readBootImage(target, repository, reference);
-      emit(io, options.json === true, image, () => imageLines(image, reference, io.columns));
-    });
-  });
-  withExamples(
-    push,
-    'billet image push build/boot boot:stable',
-    'billet image push build/boot boot:serial --command-line "console=ttyS0,115200"',
+  const command = new Command('image').description(
+    'Boot images: build, push, sign, verify and publish them.',
   );
+  for (const child of [
+    buildCommand(io),
+    pushCommand(io),
+    signCommand(io),
+    verifyCommand(io),
+    publishCommand(io),
+  ])
+    command.addCommand(child);
   return command;
 }
-
-const imageLines = (image: BootImage, tag: string, width: number) => [
-  ...listing(
-    [
-      ['boot image', `${image.repository}@${image.manifest}`],
-      ['kernel', `${image.kernelRelease} ${image.kernel}`],
-      ['initramfs', image.initramfs],
-      ['UKI', image.uki ?? 'none: it boots over the network only'],
-      ['loader', image.loader ?? 'none'],
-      ['command line', image.commandLine || 'nothing added'],
-    ],
-    width,
-  ),
-  '',
-  `Next: billet node create NAME --boot-image ${image.repository}:${tag}`,
-];

@@ -3,11 +3,7 @@
 import type { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
 import { ResourceName } from '#shared/schema/ids.ts';
-import {
-  type Publication,
-  PublicationSpec,
-  type PublicationStatus,
-} from '#shared/schema/publication.ts';
+import { PublicationSpec, type PublicationStatus } from '#shared/schema/publication.ts';
 import type { CommandIo } from '../command-io.ts';
 import { emit } from '../output.ts';
 import {
@@ -18,6 +14,7 @@ import {
   withRemoteOptions,
 } from '../remote.ts';
 import { resolver } from '../resolver.ts';
+import { publicationLines } from '../views/publication.ts';
 import { CATALOG } from '../views/resource.ts';
 import { resourceCommand } from './resource.ts';
 
@@ -68,7 +65,7 @@ function addCreate(parent: Command, io: CommandIo): void {
       );
       const body = { name, spec, set: null };
       const made = await coordinator.call(routes.createPublication, { body });
-      emit(io, options.json === true, made, () => statusLines(made));
+      emit(io, options.json === true, made, () => publicationLines(made));
     });
   });
   withExamples(
@@ -100,13 +97,8 @@ function addStatus(
         body: { ...before.spec, status: of.status },
         ifMatch: `"${before.revision}"`,
       });
-      emit(io, options.json === true, made, () => statusLines(made));
+      emit(io, options.json === true, made, () => publicationLines(made));
     });
   });
   withExamples(command, `billet publication ${of.verb} debian-amd64-1`);
 }
-
-const statusLines = ({ name, spec, current }: Publication): readonly string[] => [
-  `publication ${name} is ${spec.status}${current ? `: nodes of ${spec.platform} boot it` : ''}`,
-  ...(spec.status === 'draft' ? [`Next: billet publication publish ${name}`] : []),
-];

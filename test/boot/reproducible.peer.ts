@@ -1,10 +1,11 @@
-// The boot image, made twice from nothing: Debian's packages fetched and unpacked, kernel modules picked,
-// everything packed. Needs root and Debian's archive; takes minutes, starts no machine.
+// The boot image, signed, with UKI, loader and ISO, made twice from nothing: Debian's packages fetched and
+// unpacked, kernel modules picked, everything packed. Needs root and Debian's archive; takes minutes,
+// starts no machine.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -22,19 +23,29 @@ test('two builds of the boot image from nothing give the same bytes', {
   const pem = publicKey.export({ type: 'spki', format: 'pem' });
   const rules = [{ modules: ['*'], keys: [pem] }];
   await writeFile(policy, JSON.stringify({ format: 1, mode: 'enforce', rules }));
+  const [key, certificate] = [join(dir, 'db.key'), join(dir, 'db.crt')];
+  await selfSigned(key, certificate);
   // Its own cache: what another day left there was made from other packages.
   const places = ['--out', join(dir, 'out'), '--cache', join(dir, 'cache')];
-  const { stdout } = await promisify(execFile)(
+  const signing = ['--secure-boot-key', key, '--secure-boot-cert', certificate];
+  const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
     [
-      join(import.meta.dirname, '../../initramfs/main.ts'),
-      '--policy',
-      policy,
-      ...places,
-      '--check',
+      join(import.meta.dirname, '../../cli/start.mjs'),
+      ...['image', 'build', '--policy', policy, ...places, ...signing, '--check', '--json'],
     ],
     { timeout: LIMIT_MS, signal: t.signal },
   );
-  for (const name of ['kernel', 'initramfs'])
-    assert.match(stdout, new RegExp(`^${name}: sha256:[0-9a-f]{64}, twice$`, 'm'));
+  const built = JSON.parse(stdout);
+  assert.equal(built.reproduced, true);
+  assert.equal(built.signer.subject, 'CN=db');
+  for (const name of ['kernel', 'initramfs', 'billet.efi', 'systemd-bootx64.efi', 'billet.iso'])
+    assert.match(stderr, new RegExp(`^${name}: sha256:[0-9a-f]{64}, twice$`, 'm'));
 });
+
+async function selfSigned(key: string, certificate: string): Promise<void> {
+  const files = ['-keyout', key, '-out', certificate, '-days', '2', '-subj', '/CN=db'];
+  const words = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files];
+  await promisify(execFile)('openssl', words);
+  await chmod(key, 0o600);
+}

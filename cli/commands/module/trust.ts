@@ -1,18 +1,15 @@
 // `billet module keygen|sign|verify`: keys, signatures, and what a trust policy says of them.
 
 import { Command, Option } from 'commander';
-import { openSigningKey } from '#shared/artifact/signature/encrypted-key.ts';
 import { generateKeyPair, type KeyKind, readPublicKey } from '#shared/artifact/signature/keys.ts';
-import { parsePolicy } from '#shared/artifact/signature/policy.ts';
 import { type Signed, signModule } from '#shared/artifact/signature/sign.ts';
 import { type Verified, verifyManifest } from '#shared/artifact/signature/verify.ts';
-import { BilletError } from '#shared/errors.ts';
 import { ModuleName } from '#shared/schema/module.ts';
-import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import type { CommandIo } from '../../command-io.ts';
 import { emit, listing } from '../../output.ts';
 import { parseArgument, withExamples } from '../../remote.ts';
-import { readJson, readText, writeNew } from './files.ts';
+import { writeNew } from './files.ts';
+import { policyOf, signerOf, signingKeyOf } from './keys.ts';
 import { IMAGE_HELP, type PlaceOptions, withPlace, withPlaceOptions } from './place.ts';
 
 interface KeygenOptions {
@@ -76,10 +73,7 @@ export function signCommand(io: CommandIo): Command {
     .option('--password-file <file>', 'password of the key (default: COSIGN_PASSWORD)')
     .option('--identity <name>', 'what the signature calls the image, for people');
   withPlaceOptions(command).action(async (text: string, options: SignOptions) => {
-    const key = openSigningKey(
-      await readText(options.key, 'the key'),
-      await passwordOf(io, options.passwordFile),
-    );
+    const key = await signingKeyOf(io, options);
     const signed = await withPlace(io, text, options, ({ target, reference, identity }) =>
       signModule(target, reference, key, options.identity ?? identity),
     );
@@ -124,22 +118,6 @@ export function verifyCommand(io: CommandIo): Command {
   );
 }
 
-/** Never an argument: other users can read those. A final line feed is none of the password. */
-async function passwordOf(io: CommandIo, file: string | undefined): Promise<string | null> {
-  if (file === undefined) return io.env.COSIGN_PASSWORD ?? null;
-  return (await readText(file, 'the password')).replace(/\r?\n$/, '');
-}
-
-async function policyOf({ policy, key }: VerifyOptions): Promise<TrustPolicy> {
-  if ((policy === undefined) === (key === undefined))
-    throw new BilletError('ARGUMENT_INVALID', 'give either --policy or --key', {
-      hint: 'a policy names keys for modules; --key trusts one key for this check',
-    });
-  if (policy !== undefined) return parsePolicy(await readJson(policy, 'the policy'), policy);
-  const { pem } = readPublicKey(await readText(key ?? '', 'the key'));
-  return parsePolicy({ format: 1, rules: [{ modules: ['*'], keys: [pem] }] });
-}
-
 const signedLines = (io: CommandIo, { digest, label, keyId, forms }: Signed, image: string) => [
   ...listing(
     [
@@ -167,10 +145,3 @@ const verifiedLines = (io: CommandIo, verified: Verified) => {
     io.columns,
   );
 };
-
-function signerOf({ keyId, identity, form }: Verified): string {
-  if (keyId !== null) return `${keyId} (${form})`;
-  return identity === null
-    ? 'nobody that counts'
-    : `${identity.identity} of ${identity.issuer} (${form})`;
-}

@@ -75,7 +75,8 @@ export async function verifyBootArtifact(request: BootVerifyRequest): Promise<Ve
   };
 }
 
-function assertRelease(content: BootContent, expected: ModuleName | undefined): BootRelease {
+/** Throws BOOT_IMAGE_INVALID for one without a name, or of another than `expected`. */
+export function assertRelease(content: BootContent, expected?: ModuleName): BootRelease {
   const { release } = content;
   if (release === null)
     throw new BilletError('BOOT_IMAGE_INVALID', 'the boot image does not say what it is called', {
