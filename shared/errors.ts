@@ -13,7 +13,14 @@ export interface ErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+/** The same in every bundle: the packaged command loads the agent, which brings this class once more. */
+const BRAND = Symbol.for('dev.billet.error');
+
 export class BilletError extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  }
+
   override readonly name = 'BilletError';
   readonly code: Code;
   readonly hint: string;
@@ -24,6 +31,10 @@ export class BilletError extends Error {
     this.code = code;
     this.hint = options.hint;
     this.details = options.details ?? {};
+  }
+
+  get [BRAND](): true {
+    return true;
   }
 
   get status(): number {
