@@ -6,6 +6,7 @@ import type { MarkerValue } from '#shared/markers.ts';
 import type { InstallOrder } from '#shared/schema/install-plan.ts';
 import type { InstallCandidate } from '#shared/schema/install-report.ts';
 import { applySteps } from './apply.ts';
+import { verifiedBoot } from './boot-files.ts';
 import { openJournal, type WriteRecord, writeRecord } from './journal.ts';
 import { seeDisks } from './observe.ts';
 import { type InstallDecision, type InstallWork, planInstall } from './plan.ts';
@@ -119,6 +120,8 @@ async function install(
   };
   showPlan(ports, work, { dryRun: false });
   try {
+    // Before anything is lost: what could never be installed costs no data.
+    await verifiedBoot(request, signal);
     if (work.releases) await releaseData(ports, on, signal);
     await applySteps(context, work.steps, news, signal);
     const now = (await seeDisks(ports, signal)).find((each) => each.disk.name === disk.name);

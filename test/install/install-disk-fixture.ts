@@ -70,7 +70,7 @@ export async function testMachine(context: TestContext): Promise<TestMachine> {
   const shop = await bootWorkshop(context);
   const exec = await bootImageTools();
   const [stateDir, efivars] = [join(dir, 'state'), join(dir, 'efivars')];
-  for (const path of [stateDir, efivars]) await mkdir(path, { mode: 0o700 });
+  for (const path of [stateDir, efivars, join(dir, 'data')]) await mkdir(path, { mode: 0o700 });
   await writeFile(join(stateDir, 'key.pem'), 'the key', { mode: 0o600 });
   const lines: string[] = [];
   const reports: InstallReport[] = [];
