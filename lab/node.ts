@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
-import type { QemuDisk } from '#shared/qemu/arguments.ts';
+import type { QemuDisk, QemuSpec } from '#shared/qemu/arguments.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { Instance } from '#shared/schema/records.ts';
 import type { Artifacts } from './artifacts.ts';
@@ -28,6 +28,9 @@ export interface Hardware {
   /** How it boots and learns who it is: from the network, or kernel and fw_cfg from the host. */
   readonly boot: 'network' | 'direct';
   readonly disks?: readonly QemuDisk[];
+  readonly parts?: Pick<QemuSpec, 'cables' | 'clock'>;
+  /** With boot 'direct': further words of the kernel command line. */
+  readonly words?: string;
   /** With boot 'direct': what to hand over, by name below opt/billet/. */
   readonly identity?: Readonly<Record<string, string>>;
   readonly dir: string;
@@ -108,12 +111,18 @@ export async function switchOn(
       uuid: node.uuid,
       mac: node.mac,
       disks: hardware.disks ?? [],
+      ...hardware.parts,
       fwCfg,
       secondSerial: true,
       forward: [{ hostPort: Number(new URL(node.pageUrl).port), guestPort: 8080 }],
       ...(hardware.boot === 'network'
         ? { bootUrl: fleet.bootUrl }
-        : { direct: { kernel, initramfs, commandLine: COMMAND_LINE } }),
+        : {
+            direct: {
+              ...{ kernel, initramfs },
+              commandLine: [COMMAND_LINE, hardware.words].filter(Boolean).join(' '),
+            },
+          }),
     },
     join(hardware.dir, `${node.name}-${boots}.log`),
     hardware.signal,

@@ -16,6 +16,14 @@ export interface QemuDisk {
   readonly readOnly?: boolean;
 }
 
+/** Another network card, and a cable to a UDP socket: each Ethernet frame is a datagram (netdev dgram). */
+export interface QemuCable {
+  readonly mac: string;
+  /** Ports of the loopback: QEMU's, and of who is at the other end. */
+  readonly port: number;
+  readonly peerPort: number;
+}
+
 /** UEFI instead of SeaBIOS: OVMF's code, and a variable store of this machine's own, which it writes. */
 export interface QemuFirmware {
   readonly code: string;
@@ -33,6 +41,9 @@ export interface QemuSpec {
   readonly mac: string;
   /** PCI model of the network card. */
   readonly nic?: 'virtio-net-pci' | 'e1000' | 'e1000e' | 'igb';
+  readonly cables?: readonly QemuCable[];
+  /** What its clock says as it is switched on: UTC, e.g. 2020-01-01T00:00:00. The host's without it. */
+  readonly clock?: string;
   readonly disks?: readonly QemuDisk[];
   /** SeaBIOS without one. */
   readonly firmware?: QemuFirmware;
@@ -110,7 +121,7 @@ export const detachedArguments = (spec: QemuSpec, paths: DetachedPaths): string[
 
 /** Throws ARGUMENT_INVALID for what QEMU's option syntax cannot carry. */
 function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string[]): string[] {
-  const { disks = [], forward = [], fwCfg = [], oemStringPaths = [] } = spec;
+  const { disks = [], cables = [], forward = [], fwCfg = [], oemStringPaths = [] } = spec;
   const network = [
     'user,id=net0',
     ...(spec.bootUrl ? [`bootfile=${option(spec.bootUrl)}`] : []),
@@ -126,18 +137,8 @@ function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string
     '-machine',
     `q35,usb=${spec.usbStick === undefined ? 'off' : 'on'},vmport=off${spec.firmware?.secureBoot ? ',smm=on' : ''}`,
     ...acceleration,
-    '-m',
-    `${spec.memoryMib}M`,
-    '-smp',
-    String(spec.cpus),
-    '-uuid',
-    option(spec.uuid),
-    '-nodefaults',
-    '-no-user-config',
-    '-display',
-    'none',
-    '-vga',
-    'none',
+    ...['-m', `${spec.memoryMib}M`, '-smp', String(spec.cpus), '-uuid', option(spec.uuid)],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'none'],
     // Before the console: QEMU opens them in order, and waits at the console.
     '-chardev',
     `socket,id=qmp0,path=${option(qmp)},server=on,wait=off`,
@@ -150,6 +151,8 @@ function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string
     network,
     '-device',
     `${spec.nic ?? 'virtio-net-pci'},netdev=net0,mac=${option(spec.mac)}${spec.bootUrl ? ',bootindex=1' : spec.firmware ? ',romfile=' : ''}`,
+    ...cables.flatMap(cableArguments),
+    ...(spec.clock === undefined ? [] : ['-rtc', `base=${option(spec.clock)}`]),
     ...disks.flatMap(diskArguments),
     ...firmwareArguments(spec.firmware),
     ...mediumArguments(spec),
@@ -185,6 +188,13 @@ function machineArguments(spec: QemuSpec, qmp: string, consoles: readonly string
         ]),
   ];
 }
+
+const cableArguments = ({ mac, port, peerPort }: QemuCable, i: number): string[] => [
+  '-netdev',
+  `dgram,id=cable${i},local.type=inet,local.host=127.0.0.1,local.port=${port},remote.type=inet,remote.host=127.0.0.1,remote.port=${peerPort}`,
+  '-device',
+  `virtio-net-pci,netdev=cable${i},mac=${option(mac)},romfile=`,
+];
 
 function diskArguments({ path, format, serial, faults, readOnly }: QemuDisk, i: number): string[] {
   const file = faults === undefined ? option(path) : `blkdebug:${option(faults)}:${option(path)}`;
