@@ -1,4 +1,4 @@
-// A passphrase for a file, read from a file: other users can read a process's arguments.
+// A passphrase or password, read from a file: other users can read a process's arguments.
 
 import { readFile, stat } from 'node:fs/promises';
 import { BilletError } from '#shared/errors.ts';
@@ -6,7 +6,10 @@ import { BilletError } from '#shared/errors.ts';
 const SHORTEST = 8;
 
 /** Its first line; null without a file. ARGUMENT_INVALID. */
-export async function readPassphrase(file: string | undefined): Promise<string | null> {
+export async function readPassphrase(
+  file: string | undefined,
+  shortest = SHORTEST,
+): Promise<string | null> {
   if (file === undefined) return null;
   let text: string;
   try {
@@ -22,8 +25,8 @@ export async function readPassphrase(file: string | undefined): Promise<string |
     );
   }
   const [passphrase = ''] = text.split('\n');
-  if (passphrase.length >= SHORTEST) return passphrase;
-  throw invalid(`the passphrase in ${file} is too short`, `take ${SHORTEST} characters or more`);
+  if (passphrase.length >= shortest) return passphrase;
+  throw invalid(`the passphrase in ${file} is too short`, `take ${shortest} or more characters`);
 }
 
 const invalid = (message: string, hint: string, cause?: unknown) =>

@@ -49,6 +49,7 @@ export const withBmc = (command: Command): Command =>
     .option('--bmc-fingerprint <digest>', "SHA-256 of the BMC's own certificate, as sha256:…")
     .option('--bmc-ca <file>', 'or the CA that it comes from, in PEM')
     .option('--system <id>', 'which system of the BMC, where it has several')
+    .option('--force-off', 'cut a machine off that runs: what it does ends at once')
     .option('--media-url <url>', 'where the BMC fetches the image')
     .option('--media-listen <host:port>', 'or serve --iso to it from here, over HTTP');
 

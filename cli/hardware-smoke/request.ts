@@ -32,6 +32,7 @@ export interface SmokeOptions {
   readonly bmcPassword?: string;
   readonly bmcFingerprint?: string;
   readonly bmcCa?: string;
+  readonly forceOff?: boolean;
   readonly mediaUrl?: string;
   readonly mediaListen?: string;
   readonly system?: string;

@@ -2,14 +2,16 @@
 // what else is named. Throws ARGUMENT_INVALID; opens nothing.
 
 import { z } from 'zod';
-import { BilletError } from '#shared/errors.ts';
 import type { CommandIo } from '../../command-io.ts';
 import { parseArgument } from '../../remote.ts';
-import type { Flow } from '../flows.ts';
+import { readBmc } from '../bmc.ts';
+import type { Flow, FlowName } from '../flows.ts';
 import type { SmokeOptions } from '../request.ts';
 import { TRANSPORTS, type TransportName } from '../result.ts';
+import { type IpmiBootDevice, ipmiTransport } from './ipmi.ts';
 import { manualTransport } from './manual.ts';
 import { type QemuMachine, qemuTransport } from './qemu.ts';
+import { redfishTransport } from './redfish.ts';
 import type { Transport } from './transport.ts';
 
 export interface Given {
@@ -19,15 +21,15 @@ export interface Given {
 }
 
 /** `auto` never falls back from a BMC that is named to another machine. */
-export function transportsOf(
+export async function transportsOf(
   io: CommandIo,
   options: SmokeOptions,
   flow: Flow,
   given: Given,
-): readonly Transport[] {
+): Promise<readonly Transport[]> {
   const asked = parseArgument(z.enum(['auto', ...TRANSPORTS]), options.transport, '--transport');
   const names = asked === 'auto' ? automatic(options) : [asked];
-  return names.map((name) => transportOf(name, io, options, flow, given));
+  return await Promise.all(names.map((name) => transportOf(name, io, options, flow, given)));
 }
 
 function automatic({ bmc, console }: SmokeOptions): readonly TransportName[] {
@@ -35,20 +37,53 @@ function automatic({ bmc, console }: SmokeOptions): readonly TransportName[] {
   return console === undefined ? ['qemu', 'manual'] : ['manual'];
 }
 
-function transportOf(
+async function transportOf(
   name: TransportName,
   io: CommandIo,
   options: SmokeOptions,
   flow: Flow,
   given: Given,
-): Transport {
+): Promise<Transport> {
   if (name === 'qemu') return qemuTransport(io.clock, machineOf(options, given), given.iso);
   if (name === 'manual')
     return manualTransport(io, {
       ...(options.console !== undefined && { console: options.console }),
       fromMedium: flow.name.startsWith('iso-'),
     });
-  throw new BilletError('UNSUPPORTED', `${name}`, { hint: '' });
+  const forceOff = options.forceOff === true;
+  const console = options.console !== undefined;
+  if (name === 'ipmi') {
+    const bmc = await readBmc(options, 'ipmi:');
+    return ipmiTransport(io, { ...{ bmc, forceOff, console }, device: IPMI_DEVICE[flow.name] });
+  }
+  return redfishTransport(io, {
+    ...{ forceOff, console, bmc: await readBmc(options, 'https:') },
+    system: options.system ?? null,
+    media: mediaOf(options),
+    bootTargets: REDFISH_TARGETS[flow.name],
+  });
+}
+
+const IPMI_DEVICE: Readonly<Record<FlowName, IpmiBootDevice>> = {
+  netboot: 'pxe',
+  'iso-install': 'cdrom',
+  'iso-diskless': 'cdrom',
+  disk: 'disk',
+};
+/** BootSourceOverrideTarget (DSP0268, ComputerSystem); what comes first is preferred. */
+const REDFISH_TARGETS: Readonly<Record<FlowName, readonly string[]>> = {
+  netboot: ['Pxe', 'UefiHttp'],
+  'iso-install': ['Cd', 'Usb'],
+  'iso-diskless': ['Cd', 'Usb'],
+  disk: ['Hdd'],
+};
+
+function mediaOf({ mediaUrl, mediaListen }: SmokeOptions) {
+  if (mediaUrl !== undefined)
+    return {
+      url: parseArgument(z.url({ protocol: /^(https?|nfs|cifs)$/ }), mediaUrl, '--media-url'),
+    };
+  return mediaListen === undefined ? null : { listen: mediaListen };
 }
 
 function machineOf(options: SmokeOptions, { coordinator, ca }: Given): QemuMachine {
