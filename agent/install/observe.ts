@@ -10,11 +10,13 @@ import { listSignatures } from '../drivers/wipefs.ts';
 import { parseGpt } from './gpt.ts';
 import type { InstallPorts } from './ports.ts';
 import { newestRecord, RECORD_BLOCK_BYTES, RECORD_OFFSETS } from './record.ts';
-import type { SeenDisk } from './seen.ts';
+import type { SeenDisk, SeenTable } from './seen.ts';
 import type { Signature } from './wipe-id.ts';
 
 /** What is looked at for data without a name: a partition table, or a database on the bare disk. */
 const EDGE_BYTES = 2 ** 20;
+/** The first table with all its entries, on disks with sectors of 4096 bytes, too. */
+const TABLE_BYTES = 64 * 1024;
 /** Of the ISO: `BILLET` and more. */
 const MEDIUM = { type: 'iso9660', label: /^BILLET/ };
 /** What this agent's own LUKS is mapped to. */
@@ -33,6 +35,17 @@ export async function seeDisks(ports: InstallPorts, signal: AbortSignal): Promis
       ...(await usersOf(ports, disk, mounts)),
     });
   return seen;
+}
+
+/** No more than the partition tables: what steps have to look at again. */
+export async function seeTables(ports: Pick<InstallPorts, 'observeDisks'>): Promise<SeenTable[]> {
+  const disks = await ports.observeDisks();
+  return await Promise.all(
+    disks.map(async (disk) => {
+      const start = await readDevice(disk.device, 0, TABLE_BYTES);
+      return { ...disk, gpt: parseGpt(start, disk.sectorBytes) };
+    }),
+  );
 }
 
 async function contentOf(

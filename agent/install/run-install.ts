@@ -8,7 +8,7 @@ import type { InstallCandidate } from '#shared/schema/install-report.ts';
 import { applySteps } from './apply.ts';
 import { verifiedBoot } from './boot-files.ts';
 import { openJournal, type WriteRecord, writeRecord } from './journal.ts';
-import { seeDisks } from './observe.ts';
+import { seeDisks, seeTables } from './observe.ts';
 import { type InstallDecision, type InstallWork, planInstall } from './plan.ts';
 import type { InstallOutcome, InstallPorts, InstallRequest } from './ports.ts';
 import type { InstallRecord } from './record.ts';
@@ -124,7 +124,7 @@ async function install(
     await verifiedBoot(request, signal);
     if (work.releases) await releaseData(ports, on, signal);
     await applySteps(context, work.steps, news, signal);
-    const now = (await seeDisks(ports, signal)).find((each) => each.disk.name === disk.name);
+    const now = (await seeTables(ports)).find((each) => each.disk.name === disk.name);
     const layout = now === undefined ? null : layoutOf(now);
     if (layout === null) throw new TypeError(`${disk.name} lost its partitions`);
     ports.log.marker('installed', { disk: disk.name, now: true });

@@ -8,9 +8,12 @@ import type { InstalledDisk } from './ports.ts';
 import type { InstallRecord } from './record.ts';
 import type { Signature } from './wipe-id.ts';
 
-export interface SeenDisk extends ObservedDisk {
-  readonly signatures: readonly Signature[];
+export interface SeenTable extends ObservedDisk {
   readonly gpt: Gpt | null;
+}
+
+export interface SeenDisk extends SeenTable {
+  readonly signatures: readonly Signature[];
   /** The journal of an installation, begun or finished. */
   readonly record: InstallRecord | null;
   /** It carries what machines are installed from. */
@@ -42,11 +45,11 @@ export const PARTITION = {
 } as const;
 
 /** Whether the partition table is the one that this event makes. */
-export const isLaidOutBy = ({ gpt }: Pick<SeenDisk, 'gpt'>, event: InstallEventId): boolean =>
+export const isLaidOutBy = ({ gpt }: Pick<SeenTable, 'gpt'>, event: InstallEventId): boolean =>
   gpt !== null && gpt.diskGuid === diskGuid(eventSeed(event));
 
 /** The device nodes of an installed disk; null as long as one is missing. */
-export function layoutOf({ disk, gpt, partitions }: SeenDisk): InstalledDisk | null {
+export function layoutOf({ disk, gpt, partitions }: SeenTable): InstalledDisk | null {
   const node = (...labels: readonly string[]): ObservedPartition | undefined => {
     const entry = gpt?.partitions.find(({ name }) => labels.includes(name));
     return partitions.find(({ startBytes }) => startBytes === entry?.startBytes);

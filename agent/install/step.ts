@@ -4,9 +4,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
 import type { InstallJournal } from './journal.ts';
-import { seeDisks } from './observe.ts';
+import { seeTables } from './observe.ts';
 import type { InstalledDisk, InstallPorts, InstallRequest } from './ports.ts';
-import { layoutOf, type Profile, type SeenDisk } from './seen.ts';
+import { layoutOf, type Profile, type SeenDisk, type SeenTable } from './seen.ts';
 
 export interface StepContext {
   readonly ports: InstallPorts;
@@ -23,8 +23,8 @@ export interface StepContext {
 export type Step = (context: StepContext, signal: AbortSignal) => Promise<void>;
 
 /** The disk as it is now. Throws INSTALL_DISK_GONE. */
-export async function seeAgain({ ports, on }: StepContext, signal: AbortSignal): Promise<SeenDisk> {
-  const now = (await seeDisks(ports, signal)).find(({ disk }) => isSame(disk, on.disk));
+export async function seeAgain({ ports, on }: StepContext): Promise<SeenTable> {
+  const now = (await seeTables(ports)).find(({ disk }) => isSame(disk, on.disk));
   if (now !== undefined) return now;
   throw diskGone(on.disk.name);
 }
@@ -40,8 +40,8 @@ export const diskGone = (name: string, cause?: unknown): BilletError =>
   });
 
 /** Throws INSTALL_STEP_FAILED as long as partitions of the layout are missing. */
-export async function layoutNow(context: StepContext, signal: AbortSignal): Promise<InstalledDisk> {
-  const layout = layoutOf(await seeAgain(context, signal));
+export async function layoutNow(context: StepContext): Promise<InstalledDisk> {
+  const layout = layoutOf(await seeAgain(context));
   if (layout !== null) return layout;
   throw new BilletError('INSTALL_STEP_FAILED', `${context.on.disk.name} lacks a partition`, {
     hint: 'it is tried again; if it stays so, order it anew with `billet instance install NAME`',

@@ -43,7 +43,10 @@ export interface TestMachine {
   readonly lines: string[];
   readonly dir: string;
   readonly efivars: string;
+  readonly disks: readonly TestDisk[];
   markers(): MarkerRecord[];
+  /** At the end of the test at the latest. */
+  dispose(): Promise<void>;
   addDisk(options?: {
     sizeBytes?: number;
     serial?: string;
@@ -61,14 +64,15 @@ export async function testMachine(context: TestContext): Promise<TestMachine> {
   const dir = await mkdtemp(join(tmpdir(), 'billet-install-'));
   const disks: TestDisk[] = [];
   const mounts = hostMounts();
-  context.after(async () => {
+  const dispose = async () => {
     const below = (await mounts.table()).filter(({ target }) => target.startsWith(dir));
     for (const { target } of below.reverse()) mounts.unmount(target, { detach: true });
-    for (const { device } of disks) await detach(device);
+    for (const { device } of disks.splice(0)) await detach(device);
     await rm(dir, { recursive: true, force: true });
-  });
+  };
+  context.after(dispose);
   const shop = await bootWorkshop(context);
-  const exec = await bootImageTools();
+  const exec = await TOOLS;
   const [stateDir, efivars] = [join(dir, 'state'), join(dir, 'efivars')];
   for (const path of [stateDir, efivars, join(dir, 'data')]) await mkdir(path, { mode: 0o700 });
   await writeFile(join(stateDir, 'key.pem'), 'the key', { mode: 0o600 });
@@ -80,7 +84,7 @@ export async function testMachine(context: TestContext): Promise<TestMachine> {
   });
   const clock: Clock = { ...systemClock, sleep: async () => undefined };
   return {
-    ...{ shop, reports, lines, dir, efivars },
+    ...{ shop, reports, lines, dir, efivars, disks, dispose },
     ports: {
       ...{ clock, log, exec, mounts, stateDir, espType: 'ext4' },
       ...{ dataDir: join(dir, 'data'), workDir: join(dir, 'work') },
@@ -179,3 +183,5 @@ async function bootImageTools(): Promise<Exec> {
     return hostExec([first ?? 'env', ...rest], signal, input);
   };
 }
+
+const TOOLS = bootImageTools();

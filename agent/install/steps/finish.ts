@@ -5,8 +5,8 @@ import { PARTITION } from '../seen.ts';
 import { type Step, seeAgain } from '../step.ts';
 import { LOADER_PATHS } from './loader.ts';
 
-export const finish: Step = async (context, signal) => {
-  const { gpt, sectorBytes } = await seeAgain(context, signal);
+export const finish: Step = async (context) => {
+  const { gpt, sectorBytes } = await seeAgain(context);
   const partition = gpt?.partitions.find(({ name }) => name === PARTITION.esp);
   if (partition === undefined)
     throw new BilletError('INSTALL_STEP_FAILED', 'the ESP is not there any more', {

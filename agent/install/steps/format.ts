@@ -10,7 +10,7 @@ import { layoutNow, type Step, type StepContext } from '../step.ts';
 
 export const format: Step = async (context, signal) => {
   const { profile } = context;
-  const layout = await layoutNow(context, signal);
+  const layout = await layoutNow(context);
   const device = profile.encrypts ? await sealed(context, layout, signal) : layout.persist;
   context.onProgress(0.8);
   await copyState(context, device);

@@ -16,7 +16,7 @@ const LOADER_CONF = 'timeout 0\neditor no\nauto-entries no\n';
 
 export const loader: Step = async (context, signal) => {
   const { ports, request } = context;
-  const { esp } = await layoutNow(context, signal);
+  const { esp } = await layoutNow(context);
   const { loader: file, source } = await verifiedBoot(request, signal);
   await mounted(ports, { device: esp, type: ports.espType }, async (dir) => {
     for (const [index, path] of Object.values(LOADER_PATHS).entries()) {

@@ -9,9 +9,9 @@ import { layoutNow, type Step, seeAgain } from '../step.ts';
 export const partition: Step = async (context, signal) => {
   const { ports, profile, journal, on } = context;
   const { event } = journal.record;
-  const now = await seeAgain(context, signal);
+  const now = await seeAgain(context);
   if (isLaidOutBy(now, event) && layoutOf(now) !== null) return;
   const seed = eventSeed(event);
   await repart(ports.exec, { device: on.device, definitions: profile.dir, seed }, signal);
-  await layoutNow(context, signal);
+  await layoutNow(context);
 };

@@ -13,7 +13,7 @@ const SLOT_DIR = 'EFI/Linux';
 
 export const slot: Step = async (context, signal) => {
   const { ports, request } = context;
-  const { esp } = await layoutNow(context, signal);
+  const { esp } = await layoutNow(context);
   const { uki: file, source } = await verifiedBoot(request, signal);
   const name = entryName(freshEntry(request.desired.generation));
   const part = { device: esp, type: ports.espType };

@@ -6,7 +6,7 @@ import { copyState } from '../copy-state.ts';
 import { layoutNow, type Step } from '../step.ts';
 
 export const state: Step = async (context, signal) => {
-  const { persist } = await layoutNow(context, signal);
+  const { persist } = await layoutNow(context);
   const { vault } = context.ports;
   const device =
     context.profile.encrypts && vault !== null ? await vault.unlock(persist, signal) : persist;
