@@ -46,6 +46,17 @@ export const BootMarker = z.object({
 });
 export type BootMarker = z.infer<typeof BootMarker>;
 
+const BootedSlot = z.object({
+  slot: z.enum(['a', 'b']),
+  /** The name of the file. */
+  entry: z.string().max(128),
+  triesLeft: z.int().nonnegative().nullable(),
+  /** Of the boot image, where somebody wrote down which it is. */
+  manifest: Digest.nullable(),
+  /** Device nodes of both slots. */
+  devices: z.object({ a: z.string().max(256), b: z.string().max(256) }),
+});
+
 export const Handover = z.object({
   format: z.int().min(1),
   /** /proc/sys/kernel/random/boot_id: a hand-over of another boot is not believed. */
@@ -62,6 +73,8 @@ export const Handover = z.object({
   verity: z.boolean(),
   /** persist: the data directory outlives this boot. */
   data: z.enum(['persist', 'memory']),
+  /** The slot of its disk that the machine was started from; absent for a network or a medium. */
+  slot: BootedSlot.optional(),
   /** The desired state came from the disk, since the coordinator was not to be reached. */
   offline: z.boolean(),
   conditions: z.array(Condition),

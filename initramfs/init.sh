@@ -35,6 +35,10 @@ hotplug_pid=$!
 find /sys/devices -name modalias -exec cat {} + | sort -u | xargs /usr/sbin/modprobe -abq || true
 # Nothing announces itself for these.
 /usr/sbin/modprobe -aq loop erofs overlay ext4 af_packet || true
+# Variables of the firmware: whether it verified this image, which boot slot this is, what it starts next.
+if [ -d /sys/firmware/efi/efivars ]; then
+  mount -t efivarfs -o nosuid,nodev,noexec efivarfs /sys/firmware/efi/efivars || true
+fi
 
 # Everything said here and by the agent goes to every console that the kernel command line names.
 consoles=

@@ -9,9 +9,18 @@ import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import type { NetworkUp } from '../drivers/network.ts';
 import { type DesiredDocument, readEnvelope } from '../link/desired.ts';
 import { rankFallbacks } from '../reconcile/verdict.ts';
+import type { SlotsAtBoot } from '../slots/at-boot.ts';
 import type { Store } from '../store/store.ts';
 import { loadBootRecord, saveBootRecord } from './boot-record.ts';
-import { chooseGeneration, inHistory, rejectsAtOnce, withRejected, withTrial } from './policy.ts';
+import {
+  type Choice,
+  chooseGeneration,
+  inHistory,
+  type RunningSlot,
+  rejectsAtOnce,
+  withRejected,
+  withTrial,
+} from './policy.ts';
 import type { BootPorts, Uplink } from './ports.ts';
 import { moduleSettings, renderRoot } from './render.ts';
 import { assertRoot, prepareRoot } from './root.ts';
@@ -26,6 +35,8 @@ export interface AttemptRequest {
   readonly uplink: Uplink | null;
   readonly network: NetworkUp;
   readonly facts: Facts;
+  /** Null: this boot was not started from a slot. */
+  readonly slots: Pick<SlotsAtBoot, 'manifest' | 'failed'> | null;
   /** The last good generation is tried, if there is one: the wanted one failed often enough. */
   readonly yields: boolean;
 }
@@ -55,8 +66,12 @@ export async function attemptBoot(
   const coordinator = known(document.reply.good);
   const good = rankFallbacks({ here: own, coordinator, passed: null })[0] ?? null;
   const { rejected } = document.reply;
-  const choice = chooseGeneration({ desired, rejected, good, record, yields });
-  if (choice.rejects !== null) record = withRejected(record, choice.rejects);
+  const slot = runningSlot(request.slots, desired);
+  const choice = chooseGeneration({ desired, rejected, good, record, yields, slot });
+  if (choice.rejects !== null) {
+    record = withRejected(record, choice.rejects);
+    if (slot?.failed) ports.log.failure('boot-slot', slotFailed(choice.rejects));
+  }
   try {
     const chosen = choice.desired;
     const kernelRelease = request.facts.kernelRelease;
@@ -81,6 +96,18 @@ export async function attemptBoot(
     throw error;
   }
 }
+
+function runningSlot(slots: AttemptRequest['slots'], desired: Desired): RunningSlot | null {
+  if (slots === null) return null;
+  const image = desired.bootImage?.manifest;
+  const failed = image !== undefined && slots.failed(desired.generation, image);
+  return { manifest: slots.manifest, failed };
+}
+
+const slotFailed = ({ generation, reason }: NonNullable<Choice['rejects']>): BilletError =>
+  new BilletError('BOOT_SLOT_FAILED', `generation ${generation} is rejected: ${reason}`, {
+    hint: 'look at the console of those boots; publish a boot image that comes up, and order it anew',
+  });
 
 async function makeRoot(
   ports: BootPorts,

@@ -95,7 +95,17 @@ export async function testMachine(context: TestContext, shop: Workshop): Promise
         ...{ dns: ['192.0.2.1'], ntp: [], plan: 'default' },
       }),
       networkFiles: async () => [],
-      openDataDisk: async () => ({ kind: 'persist', device: '/dev/test' }),
+      bootSlot: async () => null,
+      openDataDisk: async () => DATA,
+      closeDataDisk: async () => undefined,
+      openMemory: async () => ({ ...DATA, kind: 'memory' }),
+      slotsAtBoot: () => Promise.reject(new TypeError('no slots')),
+      openSlots: () => {
+        throw new TypeError('no slots');
+      },
+      install: async () => ({ kind: 'none' }),
+      startDiskNext: async () => false,
+      restart: () => Promise.reject(new TypeError('no restart')),
       discoverIdentity: async () => ({ identity: IDENTITY, source: 'test' }),
       recallInstance: async (source) => source,
       keptIdentity: async () => null,
@@ -104,6 +114,7 @@ export async function testMachine(context: TestContext, shop: Workshop): Promise
       openUplink: () => ({
         fetchDesired: async () => machine.answer(),
         sourceFor: () => shop.layout,
+        reportInstall: async () => undefined,
         close: async () => undefined,
       }),
       openStore: (store) => openStore({ dir: store, mounts }),
@@ -120,6 +131,8 @@ const ADDRESS = {
   ...{ interface: 'eth0', mac: '52:54:00:00:00:01', cidr: '192.0.2.2/24' },
   ...({ family: 4, isDynamic: false } as const),
 };
+
+const DATA = { kind: 'persist', device: '/dev/test', partition: '/dev/test' } as const;
 
 const FACTS = Facts.parse({
   ...{ architecture: 'x86_64', kernelRelease: '6.12.1-test', firmware: 'bios', secureBoot: false },

@@ -28,7 +28,7 @@ import { openStore } from '../store/open-store.ts';
 import { bootClock } from './boot-clock.ts';
 import { bootLog } from './boot-log.ts';
 import { bootNetwork } from './boot-network.ts';
-import { openDataDisk } from './data-disk.ts';
+import { diskPorts } from './disk-ports.ts';
 import type { BootPorts } from './ports.ts';
 import { openUplink } from './uplink.ts';
 
@@ -90,7 +90,7 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
     trustPolicy: () => loadPolicy(TRUST_POLICY),
     networkUp: (signal) => network.up(signal),
     networkFiles: (addresses) => network.systemFiles(addresses),
-    openDataDisk: (signal) => openDataDisk({ paths, mounts, exec: hostExec, memoryBytes }, signal),
+    ...diskPorts({ clock, log, paths, mounts, exec: hostExec, memoryBytes }),
     discoverIdentity: (signal, network) =>
       discoverIdentity(standardStrategies({ urls: options.metadata, network }), signal),
     recallInstance: (source) => recallInstance(source, paths.state),

@@ -35,7 +35,14 @@ const goodRecord = (number: number) => ({
   },
 });
 const [good, wanted] = [generation(4), generation(5)];
-const fresh = { desired: wanted, rejected: [], good, record: EMPTY_RECORD, yields: false };
+const fresh = {
+  desired: wanted,
+  rejected: [],
+  good,
+  record: EMPTY_RECORD,
+  yields: false,
+  slot: null,
+};
 
 test('the wanted generation is booted', () => {
   assert.deepEqual(chooseGeneration(fresh), { desired: wanted, why: 'desired', rejects: null });
@@ -65,16 +72,25 @@ test(`after ${TRIAL_BOOTS_MAX} boots that did not turn good it is rejected`, () 
 test('without a good generation the wanted one is tried for ever', () => {
   const record = withTrial(withTrial(withTrial(EMPTY_RECORD, 5), 5), 5);
   for (const yields of [false, true]) {
-    const choice = chooseGeneration({ ...fresh, rejected: [5], good: null, record, yields });
+    const choice = chooseGeneration({
+      ...fresh,
+      rejected: [5],
+      good: null,
+      record,
+      yields,
+      slot: null,
+    });
     assert.deepEqual([choice.desired.generation, choice.rejects], [5, null]);
   }
 });
 
 test('one that fails for reasons outside of it yields to the good one now and then, and is not rejected', () => {
   const turns = Array.from({ length: 10 }, (_, failures) => yieldsToGood(failures));
-  const chosen = turns.map((yields) => chooseGeneration({ ...fresh, yields }).desired.generation);
+  const chosen = turns.map(
+    (yields) => chooseGeneration({ ...fresh, yields, slot: null }).desired.generation,
+  );
   assert.deepEqual(chosen, [5, 5, 5, 5, 4, 5, 5, 5, 5, 4]);
-  assert.equal(chooseGeneration({ ...fresh, yields: true }).rejects, null);
+  assert.equal(chooseGeneration({ ...fresh, yields: true, slot: null }).rejects, null);
   // The boot with the good one takes no boot off the trial of the other.
   const onTrial = withTrial({ ...EMPTY_RECORD, good: goodRecord(4) }, 5);
   assert.deepEqual(withTrial(onTrial, 4).trial, { generation: 5, boots: 1 });

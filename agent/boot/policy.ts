@@ -1,6 +1,7 @@
 // Which generation does this boot take up? Pure: from what the coordinator says and what earlier
 // boots left.
 
+import type { Digest } from '#shared/digest.ts';
 import type { Code } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { BootRecord } from './boot-record.ts';
@@ -57,16 +58,33 @@ export interface Candidates {
   readonly record: BootRecord;
   /** The good one's turn in this boot (`yieldsToGood`); rejects nothing. */
   readonly yields: boolean;
+  /** The boot image that runs, where it was started from a slot; null elsewhere. */
+  readonly slot: RunningSlot | null;
+}
+
+export interface RunningSlot {
+  readonly manifest: Digest | null;
+  /** Whether the wanted boot image was started from the other slot, in vain. */
+  readonly failed: boolean;
 }
 
 /** Without a good generation the wanted one is tried again and again: a machine is never given up. */
 export function chooseGeneration(candidates: Candidates): Choice {
-  const { desired, rejected, good, record, yields } = candidates;
+  const { desired, rejected, good, record, yields, slot } = candidates;
   const { generation } = desired;
   if (good === null || good.generation === generation || record.good?.generation === generation)
     return { desired, why: 'desired', rejects: null };
   const known = rejected.includes(generation) || isRejected(record, generation);
   if (known) return { desired: good, why: 'good', rejects: null };
+  const image = desired.bootImage?.manifest;
+  if (slot?.failed === true) {
+    const reason = `its boot image ${image} did not come up: the loader went back to the other slot`;
+    return { desired: good, why: 'good', rejects: { generation, reason } };
+  }
+  // Its boot image is written to the other slot first, by what runs well.
+  const elsewhere = slot !== null && image !== undefined && image !== slot.manifest;
+  if (elsewhere && good.bootImage?.manifest === slot.manifest)
+    return { desired: good, why: 'good', rejects: null };
   const boots = record.trial?.generation === generation ? record.trial.boots : 0;
   if (boots < TRIAL_BOOTS_MAX)
     return yields

@@ -9,15 +9,14 @@ import { HANDOVER_FORMAT, type Handover, writeHandover } from '../handover.ts';
 import type { Discovered } from '../identity/discover.ts';
 import type { Enrolled } from '../identity/ensure-enrolled.ts';
 import type { PlannedNetwork } from './boot-network.ts';
-import type { DataDisk } from './data-disk.ts';
 import { hasKeptDesired, isAway } from './desired-document.ts';
 import type { BootPorts } from './ports.ts';
 import { untilDone } from './stage.ts';
+import { type BootStorage, stageStorage } from './storage.ts';
 import { type Reached, untilBooted } from './until-booted.ts';
 
 const DEADLINE_MS = {
   network: 45_000,
-  data: 120_000,
   identity: 60_000,
   enrolled: 60_000,
   /** Of a claim: a person has to come. A day later the same claim goes on. */
@@ -30,29 +29,31 @@ const WITHOUT_NETWORK: PlannedNetwork = { addresses: [], dns: [], ntp: [], plan:
 /** Resolves when everything is handed over. Rejects only when `signal` aborts. */
 export async function runBoot(ports: BootPorts, signal: AbortSignal): Promise<Handover> {
   const { log } = ports;
-  log.marker('boot-start');
-  const storing = stageStore(ports, signal);
+  const hostFacts = await ports.facts();
+  log.marker('boot-start', {
+    firmware: hostFacts.firmware,
+    'secure-boot': hostFacts.secureBoot,
+  });
+  const storing = stageStorage(ports, signal);
   const networking = stageNetwork(ports, storing, signal);
-  const [network, { data, store }, { identity: source, cloud }, hostFacts, policy] =
-    await Promise.all([
-      networking,
-      storing,
-      stageIdentity(ports, networking, storing, signal),
-      ports.facts(),
-      untilDone(ports, 'boot-start', DEADLINE_MS.identity, ports.trustPolicy, signal),
-    ]);
+  const [network, storage, { identity: source, cloud }, policy] = await Promise.all([
+    networking,
+    storing,
+    stageIdentity(ports, networking, storing, signal),
+    untilDone(ports, 'boot-start', DEADLINE_MS.identity, ports.trustPolicy, signal),
+  ]);
   const facts: Facts = cloud === undefined ? hostFacts : { ...hostFacts, cloud };
   const { enrolled, identity } = await stageEnrolled(ports, source, facts, signal);
   const uplink = enrolled === null ? null : ports.openUplink(enrolled);
   try {
-    const shared = { instance: identity.instance, policy, store, network, facts };
+    const shared = { instance: identity.instance, policy, storage, network, facts };
     const reached = await untilBooted(ports, uplink, shared, signal);
-    const handover = await handOver(ports, { data, facts, policy, identity, reached });
+    const handover = await handOver(ports, { storage, facts, policy, identity, reached });
     log.marker('switch-root', { generation: reached.booted.desired.generation });
     return handover;
   } finally {
     await uplink?.close();
-    await store.close();
+    await storage.close();
   }
 }
 
@@ -112,26 +113,6 @@ async function stageEnrolled(
   return stage;
 }
 
-/** Threads start and the disk is made while the network comes up. */
-async function stageStore(ports: BootPorts, signal: AbortSignal) {
-  return await untilDone(
-    ports,
-    'store-ready',
-    DEADLINE_MS.data,
-    async (deadline) => {
-      const data = await ports.openDataDisk(deadline);
-      const store = await ports.openStore(ports.paths.store);
-      ports.log.marker('store-ready', {
-        data: data.kind,
-        device: data.device,
-        verity: store.verity,
-      });
-      return { data, store };
-    },
-    signal,
-  );
-}
-
 /** A source that is silent does not stop a machine that knows from an earlier boot who it is. */
 async function stageIdentity(
   ports: BootPorts,
@@ -161,7 +142,7 @@ async function stageIdentity(
 const settled = (work: Promise<unknown>): Promise<void> => work.then(() => undefined);
 
 interface HandoverParts {
-  readonly data: DataDisk;
+  readonly storage: BootStorage;
   readonly facts: Facts;
   readonly policy: TrustPolicy;
   readonly identity: Identity;
@@ -190,7 +171,8 @@ async function handOver(ports: BootPorts, parts: HandoverParts): Promise<Handove
       }),
     ),
     verity: system.mounted.verity,
-    data: parts.data.kind,
+    data: parts.storage.data.kind,
+    ...slotOf(parts.storage),
     offline,
     conditions: [
       ...system.conditions,
@@ -200,6 +182,12 @@ async function handOver(ports: BootPorts, parts: HandoverParts): Promise<Handove
   };
   await writeHandover(ports.paths, handover, policy);
   return handover;
+}
+
+function slotOf({ boot, slots }: BootStorage): Pick<Handover, 'slot'> {
+  if (boot === null || slots === null) return {};
+  const { slot, entry, triesLeft, manifest } = slots;
+  return { slot: { slot, entry, triesLeft, manifest, devices: boot.devices } };
 }
 
 const BOOT_UNVERIFIED: Condition = {

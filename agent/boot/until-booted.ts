@@ -1,14 +1,18 @@
-// Attempts at a root until one works, with growing pauses. What an attempt does stands in attempt.ts,
-// whose turn it is in policy.ts.
+// Attempts at a root until one works, with growing pauses; before them the installation, where one is
+// ordered. What an attempt does stands in attempt.ts, whose turn it is in policy.ts.
 
 import { BilletError } from '#shared/errors.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
+import type { InstalledDisk } from '../install/ports.ts';
 import { readEnvelope } from '../link/desired.ts';
 import { type AttemptRequest, attemptBoot, type Booted } from './attempt.ts';
+import { loadBootRecord } from './boot-record.ts';
 import { desiredDocument } from './desired-document.ts';
+import { type InstallStage, installFirst, restartFromDisk, restartNow } from './install-stage.ts';
 import { yieldsToGood } from './policy.ts';
 import type { BootPorts, Uplink } from './ports.ts';
 import { pause, untilDone, withDeadline } from './stage.ts';
+import type { BootStorage } from './storage.ts';
 
 const DEADLINE_MS = { desired: 60_000, system: 15 * 60_000 } as const;
 
@@ -31,11 +35,14 @@ interface Failures {
 export async function untilBooted(
   ports: BootPorts,
   uplink: Uplink | null,
-  shared: Omit<AttemptRequest, 'document' | 'uplink' | 'yields'>,
+  shared: Omit<AttemptRequest, 'document' | 'uplink' | 'yields' | 'slots' | 'store'> & {
+    readonly storage: BootStorage;
+  },
   signal: AbortSignal,
 ): Promise<Reached> {
-  const { instance } = shared;
+  const { instance, storage } = shared;
   let before: Failures = { payload: '', count: 0, error: null };
+  let waits = 0;
   for (;;) {
     const { document, offline } = await untilDone(
       ports,
@@ -45,21 +52,68 @@ export async function untilBooted(
       signal,
     );
     const { payload } = document.reply.envelope;
-    if (payload !== before.payload) before = { payload, count: 0, error: null };
+    if (payload !== before.payload) {
+      before = { payload, count: 0, error: null };
+      waits = 0;
+    }
+    const desired = readEnvelope(document.reply.envelope, instance);
+    const reachable = offline ? null : uplink;
+    const stage = { ...shared, desired, uplink: reachable };
+    const installed = await installFirst(ports, stage, signal);
+    if (installed.next === 'again') {
+      await pause(ports, 'install-plan', waits, signal);
+      waits += 1;
+      continue;
+    }
     const yields = yieldsToGood(before.count);
-    const request = { ...shared, document, uplink: offline ? null : uplink, yields };
+    const { store, slots } = storage;
+    const request = { ...shared, store, slots, document, uplink: reachable, yields };
     const work = (deadline: AbortSignal) => attemptBoot(ports, request, deadline);
     try {
       const booted = await withDeadline(ports.clock, 'mounted', DEADLINE_MS.system, work, signal);
-      const wanted = readEnvelope(document.reply.envelope, instance).generation;
+      const wanted = desired.generation;
       const passed = yields && booted.desired.generation !== wanted;
       return { booted, offline, passedOver: passed ? notBooted(wanted, before) : null };
     } catch (error) {
       signal.throwIfAborted();
       ports.log.failure('mounted', error);
+      if (isOfKernel(error)) await otherKernel(ports, stage, installed.on, signal);
       await pause(ports, 'mounted', before.count, signal);
       before = { payload, count: before.count + 1, error };
     }
+  }
+}
+
+const isOfKernel = (error: unknown): boolean =>
+  error instanceof BilletError && error.code === 'KERNEL_MISMATCH';
+
+/**
+ * The kernel that runs is not the generation's: the one on the disk may be, or is written there. Restarts
+ * the machine where that changes what it starts, and returns where it does not.
+ */
+async function otherKernel(
+  ports: BootPorts,
+  { desired, policy, uplink, storage }: Omit<InstallStage, 'facts'>,
+  on: InstalledDisk | null,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    if (on !== null) await restartFromDisk(ports, on, desired, signal);
+    if (storage.boot === null || uplink === null || desired.bootImage === null) return;
+    const { record } = await loadBootRecord(ports.paths.state);
+    const slots = ports.openSlots(storage.boot, {
+      sourceFor: uplink.sourceFor,
+      policy,
+      floor: (name) => record.floors[name],
+      exempt: () => new Set(),
+    });
+    const wanted = { generation: desired.generation, image: desired.bootImage, good: false };
+    if (slots.plan(await slots.observe(wanted.image), wanted).length === 0) return;
+    await slots.apply(wanted, signal);
+    await restartNow(ports, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    ports.log.failure('boot-slot', error);
   }
 }
 

@@ -1,6 +1,7 @@
 // Requests of a boot with the node's certificate. Asks when it is told to; retries nothing.
 
 import type { Clock } from '#shared/clock.ts';
+import { reportInstall } from '#shared/routes/node.ts';
 import type { Enrolled } from '../identity/ensure-enrolled.ts';
 import { fetchDesired } from '../link/desired.ts';
 import { moduleSource } from '../link/module-source.ts';
@@ -24,6 +25,9 @@ export function openUplink({ credentials, key }: Enrolled, deps: UplinkDeps): Up
       const document = await fetchDesired(session.client, null, signal);
       if (document !== null) return document;
       throw new TypeError('304 without If-None-Match');
+    },
+    reportInstall: async (report, signal) => {
+      await session.client.call(reportInstall, { body: report, signal });
     },
     sourceFor: moduleSource({ session: () => session, ...deps }),
     close: () => session.close(),

@@ -64,6 +64,10 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
     });
   }
 
+  /** Nothing announces itself for it. One that is not there is what opening says. */
+  const loadDriver = (signal: AbortSignal) =>
+    exec(['/usr/sbin/modprobe', '-q', 'dm-crypt'], signal);
+
   const isOpen = () =>
     stat(device).then(
       () => true,
@@ -96,6 +100,7 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
     },
     async unlock(partition, signal) {
       if (await isOpen()) return device;
+      await loadDriver(signal);
       const token = ['--token-only', '--token-type', 'systemd-tpm2', '--allow-discards'];
       const { code, stderr } = await cryptsetup(
         ['open', '--type', 'luks2', ...token, partition, MAPPED],
@@ -106,6 +111,7 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
     },
     async unlockWith(partition, recoveryKey, signal) {
       if (await isOpen()) return device;
+      await loadDriver(signal);
       const key = ['--key-file', '-', '--allow-discards'];
       const opened = cryptsetup(
         ['open', '--type', 'luks2', ...key, partition, MAPPED],

@@ -18,6 +18,8 @@ const CHUNK_BYTES = 1024 * 1024;
 /** No name that a loader looks at. */
 const DRAFT = '.billet-draft';
 
+type Content = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
 /** Paths are from the root of the volume. Throws STORE_FULL and STORE_FAILED. */
 export interface SlotVolume {
   /** Names below EFI/Linux, sorted. */
@@ -27,7 +29,7 @@ export interface SlotVolume {
   read(path: string): AsyncIterable<Uint8Array>;
   freeBytes(): Promise<number>;
   /** Replaces a file: on an error, DIGEST_MISMATCH among them, the old one stands. */
-  write(path: string, content: AsyncIterable<Uint8Array>, expected: Digest): Promise<void>;
+  write(path: string, content: Content, expected: Digest): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** None is fine. */
   remove(path: string): Promise<void>;
@@ -115,11 +117,7 @@ const chunksOf = (path: string): AsyncIterable<Uint8Array> =>
   createReadStream(path, { highWaterMark: CHUNK_BYTES });
 
 /** Durable when it resolves. */
-async function writeVerified(
-  path: string,
-  content: AsyncIterable<Uint8Array>,
-  expected: Digest,
-): Promise<void> {
+async function writeVerified(path: string, content: Content, expected: Digest): Promise<void> {
   const hash = createHash('sha256');
   await using file = await open(path, 'w', 0o600);
   for await (const chunk of content) {

@@ -13,12 +13,18 @@ export function imageStrategy({ root = '/' }: { readonly root?: string } = {}): 
     place: 'the boot image: billet image build --coordinator URL --ca DIGEST',
     isAnchor: true,
     async read() {
-      const text = await textOrNull(join(root, BOOT_IMAGE_INFO_PATH));
-      if (text === null) return null;
-      const { coordinator, ca } = parseInfo(text);
+      const info = await bakedInfo(root);
+      if (info === null) return null;
+      const { coordinator, ca } = info;
       return coordinator === undefined || ca === undefined ? null : { coordinator, ca };
     },
   };
+}
+
+/** What the running boot image says of itself; null outside of one. Throws CONFIG_INVALID. */
+export async function bakedInfo(root = '/'): Promise<BootImageInfo | null> {
+  const text = await textOrNull(join(root, BOOT_IMAGE_INFO_PATH));
+  return text === null ? null : parseInfo(text);
 }
 
 function parseInfo(text: string): BootImageInfo {

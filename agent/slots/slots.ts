@@ -8,7 +8,7 @@ import type { Mounts } from '../drivers/mounts.ts';
 import { type SlotVolume, type VolumeDeps, withSlotVolume } from '../drivers/slot-volume.ts';
 import { runStep } from './apply.ts';
 import type { BootSlot } from './boot-slot.ts';
-import type { FetchedImage } from './fetch-image.ts';
+import { type FetchDeps, fetchImage } from './fetch-image.ts';
 import { loaderDamage, mendLoader } from './loader-files.ts';
 import { planSlots, type SeenSlots, type SlotName, type SlotStep } from './plan.ts';
 import { seeSlot } from './see.ts';
@@ -29,7 +29,7 @@ export interface SlotsDeps {
   readonly fileSystem?: VolumeDeps['fileSystem'];
   readonly stateDir: string;
   readonly boot: Pick<BootSlot, 'slot' | 'devices'>;
-  readonly fetchImage: (image: BootImage, signal: AbortSignal) => Promise<FetchedImage>;
+  readonly fetch: FetchDeps;
   readonly mark: (stage: Marker, fields: Record<string, MarkerValue>) => void;
 }
 
@@ -114,7 +114,7 @@ export function openSlots(deps: SlotsDeps): Slots {
     const state = await observe(wanted.image);
     const fetched = once(() => {
       if (wanted.image === null) throw new TypeError('no boot image is wanted');
-      return deps.fetchImage(wanted.image, signal);
+      return fetchImage(wanted.image, deps.fetch, signal);
     });
     for (const step of plan(state, wanted)) {
       signal.throwIfAborted();
