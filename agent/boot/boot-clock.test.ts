@@ -87,6 +87,10 @@ test('a server that lies forwards is overruled by the coordinator, as soon as it
   await attempt();
   assert.deepEqual([now(), said], [TODAY, ['clock ntp', 'clock coordinator']]);
 
+  const alone = machine({ starts: TODAY, ntp: lie, coordinator: null });
+  await alone.attempt();
+  assert.equal(alone.now(), lie, 'nobody else has a word');
+
   // The coordinator's word counts for what the time server did only: the battery's time is left alone.
   const ahead = machine({ starts: TODAY, ntp: TODAY + 20 * DAY_MS, coordinator: BUILT });
   await ahead.attempt();

@@ -138,7 +138,7 @@ async function bringUp(
   const failed = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   if (failed.length === methods.length && addresses.length === 0) throw failed[0];
   for (const reason of failed) deps.warn(reasonOf(reason));
-  for (const gateway of gateways) await probeGateway(deps, link, gateway, signal);
+  await Promise.all(gateways.map((gateway) => probeGateway(deps, link, gateway, signal)));
 }
 
 /** resolv.conf(5) for this system, and for those who look in its usual place. */

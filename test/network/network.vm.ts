@@ -76,8 +76,11 @@ test('a machine with a clock of 2020 joins over what its command line describes'
       words: `ifname=uplink:${node.mac} ${STATIC}`,
     }),
   );
-  const switched = await machine.waitFor('switch-root', { timeoutMs: BOOT_MS });
-  t.diagnostic(`switch-root after ${switched.atSeconds.toFixed(1)} s`);
+  await machine.waitFor('switch-root', { timeoutMs: BOOT_MS });
+  const times = machine.sightings.map(
+    ({ marker, atSeconds }) => `${marker.stage} ${atSeconds.toFixed(1)}`,
+  );
+  t.diagnostic(`seconds: ${times.join(', ')}`);
   const markers = machine.sightings.map(({ marker }) => marker);
   const failures = markers.filter((marker) => marker.failure);
   assert.deepEqual(failures, []);
