@@ -1,0 +1,254 @@
+// The packages in a real Debian trixie machine that Billet did not boot: installed by apt, enrolled by one
+// command, at work, upgraded under a running service, removed, and purged to what it was before. The
+// tests follow each other on the same machine.
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type LabNode, shellOf, untilInstance } from '../../lab/node.ts';
+import { freePort, type PoweredMachine, powerOn } from '../../lab/power.ts';
+import { SHELL_WORD, type Shell } from '../../lab/shell.ts';
+import { run } from '../../setup/build/drivers/run.ts';
+import { Task } from '../../shared/schema/task.ts';
+import { fileDisk, guest } from './guest.ts';
+import { type GuestFleet, guestFleet, NODE } from './guest-fleet.ts';
+import { type PackageFiles, packageFiles, VERSION } from './package-fixture.ts';
+
+const MAC = '52:54:00:b1:77:01';
+const UUID = '5d5b51a4-77aa-4d5c-9a3e-0c1f5a4b7701';
+const SLOW_MS = 90_000;
+const LIMIT = { timeout: 120_000 };
+
+const abort = new AbortController();
+const { signal } = abort;
+let dir: string;
+let packages: PackageFiles;
+let lab: GuestFleet;
+let machine: PoweredMachine;
+let shell: Shell;
+let node: LabNode;
+let untouched: string;
+
+before(
+  async () => {
+    dir = await mkdtemp(join(tmpdir(), 'billet-package-vm-'));
+    packages = await packageFiles(signal);
+    const { kernel, initramfs, root } = await guest(signal);
+    lab = await guestFleet(dir, signal);
+    const [system, files] = [join(dir, 'system.ext4'), join(dir, 'files.ext4')];
+    await run(['cp', '--sparse=always', root, system], { signal });
+    const debs = [...Object.values(packages.current), packages.olderAgent];
+    await fileDisk(
+      files,
+      [
+        ...debs.map((from) => ({ name: basename(from), from })),
+        { name: 'identity.json', from: lab.identity },
+        { name: 'trust-policy.json', from: lab.policy },
+      ],
+      signal,
+    );
+    const hostPort = await freePort();
+    node = {
+      name: NODE,
+      instance: lab.instance.id,
+      mac: MAC,
+      uuid: UUID,
+      pageUrl: `http://127.0.0.1:${hostPort}/`,
+    };
+    machine = await powerOn(
+      {
+        ...{ name: NODE, accelerator: 'tcg', memoryMib: 2048, cpus: 2, uuid: UUID, mac: MAC },
+        disks: [
+          { path: system, format: 'raw', serial: 'system' },
+          { path: files, format: 'raw', serial: 'files', readOnly: true },
+        ],
+        direct: {
+          ...{ kernel, initramfs },
+          commandLine: `console=ttyS0 quiet ${SHELL_WORD} systemd.show_status=false`,
+        },
+        secondSerial: true,
+        forward: [{ hostPort, guestPort: 8080 }],
+      },
+      join(dir, 'console.log'),
+      signal,
+    );
+    shell = await shellOf(machine);
+    await shell.must('systemctl is-system-running --wait; systemctl --failed --no-legend', SLOW_MS);
+    await shell.must('mkdir /run/files && mount -o ro /dev/vdb /run/files');
+    untouched = await state();
+  },
+  { timeout: 600_000 },
+);
+
+after(async () => {
+  shell?.close();
+  await machine?.[Symbol.asyncDispose]();
+  await lab?.fleet[Symbol.asyncDispose]();
+  abort.abort();
+  await rm(dir, { recursive: true, force: true });
+});
+
+/** Files with owner, mode and target, users, units and mounts; not what apt and dpkg keep of their work. */
+async function state(): Promise<string> {
+  const theirs = [
+    '/var/log',
+    '/var/cache',
+    '/var/lib/apt',
+    '/var/lib/dpkg',
+    '/var/lib/systemd',
+    '/root',
+  ];
+  const pruned = theirs.map((path) => `-path ${path}`).join(' -o ');
+  const files = `find / -xdev \\( ${pruned} \\) -prune -o -printf '%p %y %m %U %G %l\\n' | sort`;
+  const units = 'systemctl list-unit-files --no-legend --no-pager | sort';
+  const mounts = "findmnt -rno TARGET,FSTYPE | grep -v '^/run/credentials' | sort";
+  return await shell.must(`${files}; sort /etc/passwd /etc/group; ${units}; ${mounts}`, SLOW_MS);
+}
+
+const apt = (words: string) =>
+  shell.must(`DEBIAN_FRONTEND=noninteractive apt-get -q ${words} < /dev/null`, SLOW_MS);
+const files = (...paths: readonly string[]) =>
+  paths.map((path) => `/run/files/${basename(path)}`).join(' ');
+const page = async () => await (await fetch(node.pageUrl)).text();
+const nginx = async () =>
+  (await shell.must('systemctl show --value -p MainPID billet-web-nginx.service')).trim();
+const task = async (...words: string[]) =>
+  Task.parse(await lab.fleet.billet('task', 'create', ...words, '--wait'));
+
+test(
+  'apt installs the agent from files; without a trust policy it waits, and is not failed',
+  LIMIT,
+  async () => {
+    const { 'billet-runtime': runtime } = packages.current;
+    const said = await apt(`install -y ${files(runtime, packages.olderAgent)}`);
+    assert.match(said, /not enrolled yet; see billet-agent\(8\)/);
+    const unit = await shell.must(
+      'systemctl show -p UnitFileState,ActiveState,ConditionResult billet-agent',
+    );
+    assert.deepEqual(unit.trim().split('\n').sort(), [
+      'ActiveState=inactive',
+      'ConditionResult=no',
+      'UnitFileState=enabled',
+    ]);
+  },
+);
+
+test(
+  'one command enrolls it, with no secret among its words, and starts the agent',
+  LIMIT,
+  async () => {
+    const words = '--identity - --policy /run/files/trust-policy.json < /run/files/identity.json';
+    const said = await shell.must(`billet-agent enroll ${words}`, SLOW_MS);
+    assert.match(said, /certificate enrolled/);
+    assert.match(said, /billet-agent.service runs/);
+    assert.equal((await shell.must('stat -c %a /var/lib/billet/key.pem')).trim(), '600');
+  },
+);
+
+test(
+  'service modules and tasks work; what Billet cannot do there is a condition, once and without a loop',
+  LIMIT,
+  async () => {
+    const { heartbeat } = await untilInstance(
+      lab.fleet,
+      node,
+      'running web',
+      ({ heartbeat: now, confirmed, generation }) =>
+        confirmed === generation &&
+        now?.phase === 'ready' &&
+        now.modules?.some(({ name, state: is }) => name === 'web' && is === 'attached') === true,
+      SLOW_MS,
+    );
+    assert.match(await page(), /verified/);
+    const codes = heartbeat?.conditions.map(({ code }) => code).sort();
+    assert.deepEqual(codes, ['BOOT_UNVERIFIED', 'SYSTEM_UNMANAGED', 'VERITY_UNAVAILABLE']);
+    assert.equal(
+      (await task('run-probe', NODE, '--url', 'http://127.0.0.1:8080/')).state,
+      'succeeded',
+    );
+    assert.equal((await task('collect-logs', NODE, '--lines', '20')).state, 'succeeded');
+    const plan = await shell.must('billet-agent plan');
+    assert.equal(plan, 'nothing to do\n');
+    const steps = await shell.must(
+      "journalctl -u billet-agent -o cat --grep 'attach-service' | wc -l",
+    );
+    assert.equal(steps.trim(), '1');
+  },
+);
+
+test(
+  'an upgrade restarts the agent and no service, and keeps the configuration',
+  LIMIT,
+  async () => {
+    const before = await nginx();
+    await shell.must("sed -i '1i // mine' /etc/billet/agent.json");
+    await apt(`install -y ${files(packages.current['billet-agent'])}`);
+    await untilInstance(
+      lab.fleet,
+      node,
+      `reporting ${VERSION}`,
+      ({ heartbeat }) => heartbeat?.agentVersion === VERSION && heartbeat.phase === 'ready',
+      SLOW_MS,
+    );
+    assert.equal(await nginx(), before);
+    assert.match(await page(), /verified/);
+    assert.match(await shell.must('head -1 /etc/billet/agent.json'), /mine/);
+  },
+);
+
+test(
+  'a coordinator beside it works out of the box, and its admin is root of this machine',
+  LIMIT,
+  async () => {
+    const { billet, 'billet-coordinator': coordinator } = packages.current;
+    await apt(`install -y ${files(billet, coordinator)}`);
+    const status = `until billet status; do systemctl is-active -q billet-coordinator; sleep 1; done`;
+    assert.match(await shell.must(status, SLOW_MS), /127\.0\.0\.1:8443/);
+    const log = await shell.must('journalctl -u billet-coordinator -o cat');
+    assert.match(log, /admin=\S*\/var\/lib\/billet\/coordinator\/admin\.json/);
+    const user = await shell.must(
+      'ps -o user= -p $(systemctl show --value -p MainPID billet-coordinator)',
+    );
+    assert.equal(user.trim(), 'billet');
+    for (const [unit, limit] of [
+      ['billet-coordinator', 2],
+      ['billet-agent', 8],
+    ] as const) {
+      const said = await shell.must(
+        `systemd-analyze security --no-pager ${unit}.service | tail -1`,
+        SLOW_MS,
+      );
+      process.stderr.write(`# ${said.trim()}\n`);
+      assert.ok(Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]) <= limit, said);
+    }
+    assert.match(await page(), /verified/);
+  },
+);
+
+test(
+  'remove leaves nothing running and nothing mounted; purge leaves the machine as it was',
+  LIMIT,
+  async () => {
+    await apt('remove -y billet-agent');
+    assert.equal(
+      (await shell.run("systemctl list-units --all --no-legend 'billet-web*' billet-agent*"))
+        .output,
+      '',
+    );
+    assert.equal(
+      (
+        await shell.run('findmnt -rno TARGET | grep billet; pgrep -a nginx; ls /run/billet')
+      ).output.replace(/ls: .*\n/, ''),
+      '',
+    );
+    await assert.rejects(page());
+    await shell.must('test -s /var/lib/billet/key.pem -a -s /etc/billet/agent.json');
+    await apt("purge -y 'billet*'");
+    const own = /^billet:.*\n/gm;
+    const now = await state();
+    assert.equal(now.match(own)?.length, 2, 'the user of the coordinator stays, and its group');
+    assert.equal(now.replace(own, ''), untouched);
+  },
+);
