@@ -211,7 +211,7 @@ export async function startCoordinator(
   const bootUrl = boot && advertisedUrl(config, 'http', boot);
   log.info('serving', {
     url: deps.url(),
-    boot: bootUrl,
+    ...{ boot: bootUrl, admin: adminContextPath },
     ca: authority.fingerprint,
     history: store.historyId,
   });
