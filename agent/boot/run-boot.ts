@@ -29,17 +29,16 @@ const WITHOUT_NETWORK: PlannedNetwork = { addresses: [], dns: [], ntp: [], plan:
 /** Resolves when everything is handed over. Rejects only when `signal` aborts. */
 export async function runBoot(ports: BootPorts, signal: AbortSignal): Promise<Handover> {
   const { log } = ports;
-  const hostFacts = await ports.facts();
-  log.marker('boot-start', {
-    firmware: hostFacts.firmware,
-    'secure-boot': hostFacts.secureBoot,
-  });
+  const atStart = await ports.facts();
+  log.marker('boot-start', { firmware: atStart.firmware, 'secure-boot': atStart.secureBoot });
   const storing = stageStorage(ports, signal);
   const networking = stageNetwork(ports, storing, signal);
-  const [network, storage, { identity: source, cloud }, policy] = await Promise.all([
+  const [network, storage, { identity: source, cloud }, hostFacts, policy] = await Promise.all([
     networking,
     storing,
     stageIdentity(ports, networking, storing, signal),
+    // Once more: disks and network cards may have been found since.
+    ports.facts(),
     untilDone(ports, 'boot-start', DEADLINE_MS.identity, ports.trustPolicy, signal),
   ]);
   const facts: Facts = cloud === undefined ? hostFacts : { ...hostFacts, cloud };
