@@ -4,15 +4,14 @@
 import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '#shared/clock.ts';
-import { BilletError, type Code } from '#shared/errors.ts';
+import { BilletError } from '#shared/errors.ts';
 import { type NixClosure, SystemPath } from '#shared/schema/nix-closure.ts';
 import type { NixKey } from '#shared/schema/nix-keys.ts';
-import { exists } from '../drivers/files.ts';
 import { activate } from './activate.ts';
 import type { Detached } from './drivers/detached.ts';
 import { linkOrNull, type Nix } from './drivers/nix.ts';
 import type { ObservedNix } from './plan.ts';
-import { assertSigned } from './signatures.ts';
+import { pullClosure } from './pull.ts';
 import type { Activation, NixStateFile } from './switch-record.ts';
 
 export interface NixSystem {
@@ -46,7 +45,7 @@ const ROOTS = 'nix/var/nix/gcroots/billet';
 const COLLECT_BYTES = 16 * 1024 ** 3;
 
 export function nixSystem(deps: NixSystemDeps): NixSystem {
-  const { nix, state, keys, root } = deps;
+  const { nix, state, root } = deps;
   /** Seen whole and signed in this life: with another one the policy may be another. */
   const held = new Set<string>();
 
@@ -59,40 +58,6 @@ export function nixSystem(deps: NixSystemDeps): NixSystem {
     await rm(draft, { force: true });
     await symlink(path, draft);
     await rename(draft, join(dir, name));
-  }
-
-  async function assertHere({ storePath, narHash }: NixClosure, signal: AbortSignal) {
-    const infos = await nix.closure(storePath, null, signal);
-    if (infos === null) return null;
-    assertSigned(storePath, infos, keys);
-    assertNarHash(storePath, narHash, infos.find(({ path }) => path === storePath)?.narHash ?? '');
-    if (await exists(join(root, storePath, 'bin/switch-to-configuration'))) return infos;
-    throw new BilletError(
-      'NIX_CLOSURE_INVALID',
-      `${storePath} has no bin/switch-to-configuration`,
-      {
-        hint: 'name config.system.build.toplevel of a NixOS configuration',
-      },
-    );
-  }
-
-  async function pullFrom(closure: NixClosure, cache: string, signal: AbortSignal) {
-    const { storePath, narHash } = closure;
-    const infos = await nix.closure(storePath, cache, signal);
-    if (infos === null)
-      throw new BilletError('NIX_CLOSURE_MISSING', `${cache} has not all of ${storePath}`, {
-        hint: `copy the whole closure to it: nix copy --to ${cache} ${storePath}`,
-      });
-    assertSigned(storePath, infos, keys);
-    assertNarHash(storePath, narHash, infos.find(({ path }) => path === storePath)?.narHash ?? '');
-    await nix.copy(storePath, cache, keys, signal);
-    // Paths that were here before may be without the signatures that the cache has for them.
-    await nix.copySignatures(storePath, cache, signal);
-    await nix.verify(storePath, keys, signal);
-    if ((await assertHere(closure, signal)) === null)
-      throw new BilletError('NIX_CLOSURE_MISSING', `${storePath} was copied, and is not here`, {
-        hint: 'on the node: nix-store --verify; a garbage collection may have run beside the copy',
-      });
   }
 
   return {
@@ -114,32 +79,9 @@ export function nixSystem(deps: NixSystemDeps): NixSystem {
 
     async pull(closure, signal) {
       assertNixos(await running());
-      const { storePath, caches } = closure;
-      const failures: BilletError[] = [];
-      await keepRoot('wanted', storePath);
-      if ((await hereOrNull()) !== null) return void held.add(storePath);
-      for (const cache of caches)
-        try {
-          await pullFrom(closure, cache, signal);
-          held.add(storePath);
-          return;
-        } catch (error) {
-          signal.throwIfAborted();
-          if (!(error instanceof BilletError)) throw error;
-          failures.push(error);
-        }
-      throw worst(failures) ?? noCache(storePath);
-
-      /** What is here without the right signatures may get them from a cache. */
-      async function hereOrNull() {
-        try {
-          return await assertHere(closure, signal);
-        } catch (error) {
-          const unsigned = error instanceof BilletError && UNSIGNED.has(error.code);
-          if (!unsigned || caches.length === 0) throw error;
-          return null;
-        }
-      }
+      await keepRoot('wanted', closure.storePath);
+      await pullClosure(closure, deps, signal);
+      held.add(closure.storePath);
     },
 
     async activate(order, signal) {
@@ -171,38 +113,11 @@ export function nixSystem(deps: NixSystemDeps): NixSystem {
   };
 }
 
-const UNSIGNED: ReadonlySet<Code> = new Set<Code>([
-  'NIX_SIGNATURE_INVALID',
-  'NIX_SIGNATURE_MISSING',
-]);
-
-/** Of several caches, the failure that says most: one that answered before one that did not. */
-const worst = (failures: readonly BilletError[]): BilletError | undefined =>
-  failures.find(({ code }) => code !== 'NIX_CACHE_UNREACHABLE') ?? failures[0];
-
-const noCache = (storePath: string): BilletError =>
-  new BilletError(
-    'NIX_CLOSURE_MISSING',
-    `${storePath} is not on this node, and no cache is named`,
-    {
-      hint: 'name a binary cache in the closure (caches), or copy it: nix copy --to ssh://NODE PATH',
-    },
-  );
-
 function assertNixos(running: SystemPath | null): void {
   if (running !== null) return;
   throw new BilletError('UNSUPPORTED', 'this machine runs no NixOS, and cannot become one live', {
     hint: 'install it with the profile nixos-disko (docs/nixos.md), or take the closure out of the node',
   });
-}
-
-function assertNarHash(storePath: string, wanted: string | null, found: string): void {
-  if (wanted === null || wanted === found) return;
-  throw new BilletError(
-    'NIX_CLOSURE_INVALID',
-    `${storePath} has the NAR hash ${found}, wanted is ${wanted}`,
-    { hint: 'it was built twice with different results: name the one that the cache has' },
-  );
 }
 
 /** A link like /run/current-system; null where it is not there, or points elsewhere. */
