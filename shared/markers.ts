@@ -9,7 +9,7 @@ export const MARKERS = {
   identity: 'the machine knows which instance it is',
   claim:
     'this machine waits to be let in, and why: a person may approve the code; again with each new one',
-  clock: 'the clock of the machine was behind, and has been set forward',
+  clock: 'the clock of the machine was wrong, and has been set',
   enrolled: 'the coordinator has issued a certificate',
   desired: 'the desired state is here',
   'store-ready': 'the object store is mounted',
