@@ -42,6 +42,11 @@ export const INSTALL_CODES = {
     retry: false,
     meaning: 'the disk of an install plan is smaller than its profile needs',
   },
+  INSTALL_DISKS_UNKNOWN: {
+    status: 409,
+    retry: false,
+    meaning: 'a look at the disks of a machine that has told of none yet',
+  },
   INSTALL_FIRMWARE: {
     status: 422,
     retry: false,
@@ -57,6 +62,11 @@ export const INSTALL_CODES = {
     retry: false,
     meaning: 'another plan under an install event that has begun on a disk',
   },
+  INSTALL_PLAN_MISSING: {
+    status: 409,
+    retry: false,
+    meaning: 'an order to install where neither class nor node has an install plan',
+  },
   INSTALL_PROFILE_UNKNOWN: {
     status: 422,
     retry: false,
@@ -66,5 +76,10 @@ export const INSTALL_CODES = {
     status: 500,
     retry: true,
     meaning: 'a step of an installation did not come to its end',
+  },
+  INSTALL_UNDER_WAY: {
+    status: 409,
+    retry: false,
+    meaning: 'an order to install anew while an installation is under way',
   },
 } as const;

@@ -1,4 +1,4 @@
-// `billet instance create|provision|list|show|boot|drain|uncordon|terminate`.
+// `billet instance create|provision|list|show|boot|install|drain|uncordon|terminate …`.
 
 import { Command } from 'commander';
 import { routes } from '#shared/routes/table.ts';
@@ -17,8 +17,10 @@ import {
 } from '../remote.ts';
 import { instanceColumns, instanceLines } from '../views/instance.ts';
 import { addDrain, addUncordon } from './instance/drain.ts';
+import { addInstall } from './instance/install.ts';
 import { addPreempt } from './instance/preempt.ts';
 import { addProvision } from './instance/provision.ts';
+import { addRecoveryKey, addRecoveryKeygen } from './instance/recovery-key.ts';
 import { addTerminate } from './instance/terminate.ts';
 import { addWhy } from './instance/why.ts';
 import { instanceAcceptCommand } from './instance-accept.ts';
@@ -34,6 +36,9 @@ export function instanceCommand(io: CommandIo): Command {
   addShow(command, io);
   addWhy(command, io);
   addBoot(command, io);
+  addInstall(command, io);
+  addRecoveryKey(command, io);
+  addRecoveryKeygen(command, io);
   addDrain(command, io);
   addUncordon(command, io);
   addTerminate(command, io);

@@ -14,6 +14,19 @@ const aheadPair = (count: number): [string, string][] =>
 const signalsPair = (count: number): [string, string][] =>
   count === 0 ? [] : [['signals', `${count} open: billet signal list`]];
 
+const claimsPair = (count: number): [string, string][] =>
+  count === 0 ? [] : [['claims', `${count} machines wait to be let in: billet claim list`]];
+
+const installsPair = (count: number): [string, string][] =>
+  count === 0
+    ? []
+    : [
+        [
+          'refused',
+          `${count} cannot be installed as planned: billet instance list --state installing`,
+        ],
+      ];
+
 export function statusCommand(io: CommandIo): Command {
   const command = new Command('status').description(
     'Show what the coordinator has: nodes, instances by state, connections and open tasks.',
@@ -31,6 +44,8 @@ export function statusCommand(io: CommandIo): Command {
             ['connected', String(status.connected)],
             ['open tasks', String(status.openTasks)],
             ...signalsPair(status.openSignals),
+            ...claimsPair(status.openClaims),
+            ...installsPair(status.refusedInstalls),
             ...aheadPair(status.ahead),
             ['revision', `${status.revision} of history ${status.history}`],
             ['ca', status.ca],

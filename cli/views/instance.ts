@@ -4,6 +4,7 @@ import type { Instance } from '#shared/schema/records.ts';
 import type { Quiet, Signal } from '#shared/schema/signal.ts';
 import { ago, bytes, type Column, listing, shortDigest, table } from '../output.ts';
 import { drainLines } from './drain.ts';
+import { installPairs, refusalLines, stateText, stepText } from './install.ts';
 
 export const instanceColumns = (nowMs: number): readonly Column<Instance>[] => [
   { header: 'INSTANCE', value: ({ id }) => id },
@@ -12,8 +13,8 @@ export const instanceColumns = (nowMs: number): readonly Column<Instance>[] => [
     value: ({ node, pool }) => (pool === null ? node : `warm in ${pool}`),
     shrinks: true,
   },
-  { header: 'STATE', value: ({ state }) => state },
-  { header: 'PHASE', value: ({ heartbeat }) => heartbeat?.phase ?? '-' },
+  { header: 'STATE', value: stateText },
+  { header: 'PHASE', value: (one) => stepText(one) ?? one.heartbeat?.phase ?? '-' },
   { header: 'GEN', value: generations },
   { header: 'LINK', value: ({ connected }) => (connected ? 'up' : 'down') },
   { header: 'SEEN', value: ({ lastSeenAt }) => ago(lastSeenAt, nowMs) },
@@ -46,6 +47,7 @@ export function instanceLines(
       : [['quiet', `until ${until}, by ${by}${reason === '' ? '' : `: ${reason}`}`]];
   return [
     ...listing([...mainPairs(instance, nowMs), ...silence, ...factPairs(instance)], width),
+    ...refusalLines(instance, width),
     ...signals.flatMap((one) => signalNotice(one, nowMs, width)),
     ...(instance.drain === null ? [] : ['', ...drainLines(instance.drain, nowMs, width)]),
     ...moduleLines(instance, width),
@@ -70,7 +72,7 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
   const pairs: [string, string][] = [
     ['instance', instance.id],
     instance.pool === null ? ['node', instance.node] : ['warm in', instance.pool],
-    ['state', `${instance.state} for ${ago(instance.stateSince, nowMs)}`],
+    ['state', `${stateText(instance)} for ${ago(instance.stateSince, nowMs)}`],
   ];
   pairs.push(['provider', `${instance.provider}, ${instance.lifecycleClass}`]);
   pairs.push(...machinePairs(instance));
@@ -80,7 +82,10 @@ function mainPairs(instance: Instance, nowMs: number): [string, string][] {
       'came back',
       `after its end, last ${ago(instance.cameBack.lastAt, nowMs)} ago: ${instance.cameBack.how}`,
     ]);
-  if (instance.reason !== '') pairs.push(['reason', instance.reason]);
+  const problem = instance.install?.report?.problem;
+  if (instance.reason !== '' && instance.reason !== `${problem?.code}: ${problem?.text}`)
+    pairs.push(['reason', instance.reason]);
+  pairs.push(...installPairs(instance, nowMs));
   pairs.push(['link', linkText(instance, nowMs)]);
   pairs.push(['generation', generationText(instance)]);
   if (instance.ahead !== null)

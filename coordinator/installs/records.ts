@@ -20,6 +20,8 @@ export const InstallRecord = z.strictObject({
   /** What the order says in the place of the plan's own: null leaves that as it is. */
   wipeId: WipeId.nullable(),
   diskSerial: z.string().min(1).max(256).nullable(),
+  /** Its node refused, and waits for another plan: a person has to say what is meant. */
+  waits: z.boolean(),
 });
 export type InstallRecord = z.infer<typeof InstallRecord>;
 

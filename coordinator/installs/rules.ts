@@ -15,7 +15,13 @@ export const firstOrder = (
   { install }: Pick<Derived, 'install'>,
   now: number,
 ): InstallRecord | null =>
-  install === null ? null : { event, orderedAt: now, doneAt: null, wipeId: null, diskSerial: null };
+  install === null ? null : newOrder(event, { wipeId: null, diskSerial: null }, now);
+
+export const newOrder = (
+  event: InstallEventId,
+  { wipeId, diskSerial }: Pick<InstallRecord, 'wipeId' | 'diskSerial'>,
+  now: number,
+): InstallRecord => ({ event, orderedAt: now, doneAt: null, wipeId, diskSerial, waits: false });
 
 /** The plan with what the order says over it. */
 export const plannedOf = (
@@ -35,6 +41,27 @@ export const orderOf = (
   ordered === null || plan === null
     ? null
     : { event: ordered.event, plan: plannedOf(ordered, plan) };
+
+/** What waited for a person begins to count anew, once there is an answer. */
+export const restarted = (record: InstanceRecord, now: number): InstanceRecord =>
+  record.state === 'installing' ? { ...record, stateSince: now, signalled: 0, reason: '' } : record;
+
+/** Whether an order says what the newest one says. */
+export const isSameOrder = (
+  ordered: InstallRecord | null,
+  wish: Pick<InstallRecord, 'wipeId' | 'diskSerial'>,
+): boolean =>
+  ordered !== null && ordered.wipeId === wish.wipeId && ordered.diskSerial === wish.diskSerial;
+
+/** Whether anything may have been written under the order. */
+export const isBegun = (
+  ordered: InstallRecord | null,
+  heard: Pick<InstallReport, 'event' | 'state'> | null,
+): boolean => {
+  if (ordered === null || ordered.doneAt !== null) return true;
+  const state = heard?.event === ordered.event ? heard.state : 'planned';
+  return state !== 'planned' && state !== 'refused';
+};
 
 /** Equal for two reports that say the same, but for how far the step has come. */
 export const meaningOf = (report: Omit<InstallReport, 'recoveryKey'>): string =>
@@ -91,8 +118,13 @@ export function absorb(
       return { next: before, kept: { ...kept, report }, news: [] };
     case 'installing': {
       const next = {
-        ...enter(before, after(before.state, 'install'), now),
-        install: { ...install, doneAt: null },
+        ...enter(
+          install.waits ? restarted(before, now) : before,
+          after(before.state, 'install'),
+          now,
+        ),
+        reason: '',
+        install: { ...install, doneAt: null, waits: false },
       };
       const disk = report.disk === null ? 'a disk' : diskText(report.disk);
       const isAnother = known?.report.bootId !== report.bootId;
@@ -107,7 +139,7 @@ export function absorb(
     case 'installed': {
       const next = {
         ...enter(before, after(before.state, 'installed'), now),
-        install: { ...install, doneAt: install.doneAt ?? now },
+        install: { ...install, doneAt: install.doneAt ?? now, waits: false },
       };
       const disk = report.disk === null ? 'its disk' : diskText(report.disk);
       const news =
@@ -121,7 +153,11 @@ export function absorb(
       const next = enter(before, after(before.state, 'install'), now);
       const isNew = kept.told !== told;
       return {
-        next: { ...next, reason: told.slice(0, 1024) },
+        next: {
+          ...next,
+          reason: told.slice(0, 1024),
+          install: { ...install, waits: report.state === 'refused' },
+        },
         kept: { ...kept, told },
         news: isNew ? [{ kind, text: `${told}; billet instance show ${id}` }] : [],
       };

@@ -76,6 +76,9 @@ function absorb(
   // It restarts by itself, into a generation that was good: a node without a disk needs a token then.
   const restarts = heartbeat.conditions.some(({ code }) => code === 'GOING_BACK');
   if (restarts && !next.boot.ordered) next = { ...next, boot: { ...next.boot, ordered: true } };
+  // The report of the end may have been lost: what runs its system image is installed, or went on without.
+  if (next.state === 'installing' && heartbeat.phase !== 'booting')
+    next = enter(next, after(next.state, 'installed'), now);
   if (heartbeat.phase !== 'ready') return { next, news };
   const { generation } = heartbeat;
   const confirmed = generation > 0 ? confirm(next, generation) : next;

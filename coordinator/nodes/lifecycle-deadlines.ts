@@ -89,6 +89,20 @@ const PROVIDED: Deadlines = {
 };
 
 const MANUAL: Deadlines = {
+  installing: [
+    {
+      afterMs: HOUR,
+      action: 'signal',
+      reason: 'the installation takes more than an hour: it is switched off, or its disk fails',
+      hint: 'billet instance show ID says how far it came; switch it on again, from the medium: it goes on there',
+    },
+    {
+      afterMs: 24 * HOUR,
+      action: 'fail',
+      reason: 'the installation took more than 24 hours',
+      hint: 'billet instance terminate ID, then create another',
+    },
+  ],
   bootstrapping: [
     {
       afterMs: 15 * MINUTE,
@@ -129,6 +143,8 @@ export interface Waiting {
   readonly signalled: number;
   /** Seen empty: what comes next is for a person to say. */
   readonly drained?: boolean;
+  /** `waits`: its node refused the install plan, and a person has to give it another. */
+  readonly install?: { readonly waits: boolean } | null;
 }
 
 /** In order of time. */
@@ -142,9 +158,14 @@ export function deadlinesOf({
   return PROVIDED[state] ?? [];
 }
 
+/** Its installation was refused: that has no deadline, and shows. */
+export const waitsForPlan = ({ state, install }: Pick<Waiting, 'state' | 'install'>): boolean =>
+  state === 'installing' && install?.waits === true;
+
 /** What is left of a state's deadlines: the newest one that is past and was not acted on, or null. */
 export function dueDeadline(instance: Waiting, now: number): Deadline | null {
   if (instance.state === 'draining' && instance.drained) return null;
+  if (waitsForPlan(instance)) return null;
   const due = deadlinesOf(instance).filter(
     ({ afterMs, action }) =>
       instance.stateSince + afterMs <= now && (action !== 'signal' || afterMs > instance.signalled),

@@ -4,7 +4,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Derived } from '#shared/schema/records.ts';
 import { wantedOf } from '../catalog/rules.ts';
-import { orderOf } from '../installs/rules.ts';
+import { newInstallEventId } from '../ids.ts';
+import { firstOrder, orderOf } from '../installs/rules.ts';
 import type { Records } from '../records.ts';
 import { ABSENT, type Change, type Found } from '../store/collection.ts';
 import { desiredEnvelope } from './desired.ts';
@@ -47,13 +48,20 @@ export async function instanceChanges(
 ): Promise<readonly Change[]> {
   const found = node.instance === null ? null : await records.instances.get(node.instance);
   if (!found || !isLive(found.record.state)) return [];
-  const next = advance(found.record, node.generation);
+  const install = found.record.install ?? orderFor(found.record, node, records.clock.now());
+  const next = advance({ ...found.record, install }, node.generation);
   return [
     records.instances.put(found.id, next, found.revision),
     ...generationChanges(records, next, node.derived),
     ...(await forgetChanges(records, found.record, next)),
   ];
 }
+
+/** A plan that comes before the machine is one that it was made with. */
+const orderFor = ({ certificate, state }: InstanceRecord, { derived }: NodeRecord, now: number) =>
+  certificate === null && (state === 'pending' || state === 'provisioning')
+    ? firstOrder(newInstallEventId(), derived, now)
+    : null;
 
 /** The node comes to `derived` from now on: its next generation, if that concerns the machine. */
 export async function nodeMoved(

@@ -67,12 +67,12 @@ export const instanceView = (record: InstanceRecord, presence: Presence): Instan
 });
 
 const installView = (
-  { event, orderedAt, doneAt, wipeId, diskSerial }: InstallRecord,
+  { event, orderedAt, doneAt, wipeId, diskSerial, waits }: InstallRecord,
   heard: Heard | null,
 ): Instance['install'] => {
   const own = heard?.report.event === event ? heard : null;
   return {
-    ...{ event, wipeId, diskSerial },
+    ...{ event, wipeId, diskSerial, waits },
     orderedAt: isoTime(orderedAt),
     doneAt: doneAt === null ? null : isoTime(doneAt),
     startedAt: own?.startedAt ? isoTime(own.startedAt) : null,

@@ -10,6 +10,7 @@ import { caHandlers } from './ca-handlers.ts';
 import { catalogHandlers } from './catalog-handlers.ts';
 import { claimHandlers } from './claim-handlers.ts';
 import { drainHandlers } from './drain-handlers.ts';
+import { installHandlers } from './install-handlers.ts';
 import { nodeAdminHandlers } from './node-admin-handlers.ts';
 import { nodeHandlers } from './node-handlers.ts';
 import { providerHandlers } from './provider-handlers.ts';
@@ -22,6 +23,7 @@ export const handlers: Handlers = {
   ...accessHandlers,
   ...catalogHandlers,
   ...claimHandlers,
+  ...installHandlers,
   ...drainHandlers,
   ...providerHandlers,
   ...caHandlers,

@@ -4,7 +4,9 @@ import { BilletError } from '#shared/errors.ts';
 import { routes } from '#shared/routes/table.ts';
 import { VERSION } from '#shared/version.ts';
 import { countAhead } from '../backup/held.ts';
+import { INDEX } from '../claims/records.ts';
 import { eventStream } from '../events/stream.ts';
+import { waitsForPlan } from '../nodes/lifecycle-deadlines.ts';
 import { openapiDocument } from '../openapi.ts';
 import type { Records } from '../records.ts';
 import type { Handlers } from '../router.ts';
@@ -48,8 +50,13 @@ export const stateHandlers: StateHandlers = {
     return { stream: eventStream(records, { after: resumed, follow, subject }, signal) };
   },
 
-  async getStatus(_, { records, authority, live }) {
-    const instances = await countBy(records.instances, ({ state }) => state);
+  async getStatus(_, { records, authority, live, clock }) {
+    const { refused = 0, ...others } = await countBy(records.instances, (one) =>
+      waitsForPlan(one) ? 'refused' : one.state,
+    );
+    const { installing = 0 } = others;
+    const instances = refused === 0 ? others : { ...others, installing: installing + refused };
+    const claims = (await records.claimIndex.get(INDEX))?.record.claims ?? [];
     const { open = 0, acknowledged = 0 } = await countBy(records.signals, ({ state }) => state);
     const { revision } = await records.store.get('status');
     return {
@@ -64,6 +71,9 @@ export const stateHandlers: StateHandlers = {
         openTasks: await countOpenTasks(records),
         ahead: await countAhead(records),
         openSignals: open + acknowledged,
+        openClaims: claims.filter((one) => one.state === 'open' && one.expiresAt > clock.now())
+          .length,
+        refusedInstalls: refused,
       },
     };
   },

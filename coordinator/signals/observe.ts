@@ -28,6 +28,7 @@ interface InstanceFacts {
   readonly bootId: string | null;
   readonly bootOrdered: boolean;
   readonly needsToken: boolean;
+  readonly install: { readonly waits: boolean } | null;
 }
 
 interface HeartbeatFacts {
@@ -82,6 +83,7 @@ export function observer({ records, lastSeen, differsMs }: ObserveDeps): () => P
         rejected: rejected?.reason ?? null,
         bootOrdered: boot.ordered,
         needsToken: facts?.keySurvives === false,
+        install: record.install?.waits ? REFUSED : null,
       };
     }),
     heartbeats: remembered(records.heartbeats, ({ record: { heartbeat } }): HeartbeatFacts => {
@@ -150,9 +152,10 @@ export async function waiterOf(
   id: InstanceId,
   lastSeenAt: number | null,
 ): Promise<Waiter | null> {
-  const [found, heartbeat] = await Promise.all([
+  const [found, heartbeat, install] = await Promise.all([
     records.instances.get(id),
     records.heartbeats.get(id),
+    records.installs.get(id),
   ]);
   if (!found) return null;
   const { record } = found;
@@ -162,6 +165,7 @@ export async function waiterOf(
     hasMachine: record.machine !== null,
     heartbeat: heartbeat?.record.heartbeat ?? null,
     lastSeenAt,
+    installProblem: install?.record.report.problem ?? null,
   };
 }
 
@@ -193,6 +197,7 @@ const groupOf = (node: NodeFacts | undefined): string =>
 const saidOf = ({ said }: HeartbeatFacts, drift: Drift | null): Said =>
   drift === null ? NOTHING_SAID : JSON.parse(said);
 
+const REFUSED = { waits: true } as const;
 const NOTHING_SAID: Said = { generation: 0, conditions: [] };
 const NO_OUTCOME = { at: '', steps: 0 };
 

@@ -81,6 +81,10 @@ export const getStatus = {
     ahead: z.int().nonnegative().default(0),
     /** Signals that are not resolved. */
     openSignals: z.int().nonnegative().default(0),
+    /** Machines that wait to be let in. */
+    openClaims: z.int().nonnegative().default(0),
+    /** Instances whose node refused its install plan, and waits for another. */
+    refusedInstalls: z.int().nonnegative().default(0),
   }),
 } as const satisfies Route;
 

@@ -7,6 +7,7 @@ import * as capacity from './capacity.ts';
 import * as claim from './claim.ts';
 import * as classes from './class.ts';
 import * as drain from './drain.ts';
+import * as install from './install.ts';
 import * as instanceType from './instance-type.ts';
 import * as node from './node.ts';
 import * as operator from './operator.ts';
@@ -26,6 +27,7 @@ export const routes = {
   ...node,
   ...claim,
   ...operator,
+  ...install,
   ...admin,
   ...architecture,
   ...platform,

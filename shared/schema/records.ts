@@ -122,6 +122,8 @@ export const InstanceInstall = z.object({
   /** What the order says in the place of the plan's own. */
   wipeId: WipeId.nullable(),
   diskSerial: z.string().nullable(),
+  /** Its node refused, and waits for another plan. */
+  waits: z.boolean(),
   /** When its first step was reported. */
   startedAt: Timestamp.nullable(),
   /** When it was reported done; the next boots are from the disk. */

@@ -62,7 +62,10 @@ test('a class that changes in the middle is a new generation of the same event',
   assert.equal((await instanceOf(fixture, node.id)).state, 'installing');
 });
 
-test('an instance that was made without a plan is not installed by one that comes later', async () => {
+test('an instance that enrolled without a plan is not installed by one that comes later', async () => {
+  const early = await fixture.instance('order-10');
+  await changeNode(fixture, 'order-10', NodeSpec.parse({ install: PLAN }));
+  assert.ok((await instanceOf(fixture, early)).install, 'its machine never came: it may install');
   const node = await fixture.node('order-6');
   await changeNode(fixture, 'order-6', NodeSpec.parse({ install: PLAN }));
   assert.equal((await desiredOf(node)).install, null);

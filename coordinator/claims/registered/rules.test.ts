@@ -32,6 +32,7 @@ const instance = (fields: Partial<InstanceRecord> = {}) =>
   }) as InstanceRecord;
 const install = (doneAt: number | null): InstanceRecord['install'] => ({
   ...{ event: 'ie-0000000000000001', orderedAt: 0, doneAt, wipeId: null, diskSerial: null },
+  waits: false,
 });
 
 const judged = (sight: Partial<Sight>, autoApprove = true) =>

@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import { Heartbeat } from '#shared/schema/heartbeat.ts';
 import { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import { InstanceState } from '#shared/schema/records.ts';
-import { deadlinesOf } from '../../nodes/lifecycle-deadlines.ts';
+import { deadlinesOf, dueDeadline } from '../../nodes/lifecycle-deadlines.ts';
 import { likelyCause, stuckSight, type Waiter } from './rules.ts';
 
 const NOW = Date.UTC(2026, 10, 21);
 const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 const LIMITS = { silentAfterMs: 300_000, driftAfterMs: 120_000 };
 const STEADY = { now: NOW, steadyMs: LIMITS.silentAfterMs };
 
@@ -28,6 +29,7 @@ const waiter = (fields: Partial<Waiter> = {}): Waiter => ({
   hasMachine: true,
   heartbeat: null,
   lastSeenAt: null,
+  installProblem: null,
   ...fields,
 });
 
@@ -65,6 +67,28 @@ test('what failed waits for a person, unless its class lets it go', () => {
   assert.equal(sight.is === 'found' && sight.finding.cause, 'the machine did not call');
   const ephemeral = { ...failed, lifecycleClass: 'ephemeral' } as const;
   assert.equal(stuckSight(ephemeral, STEADY, LIMITS).is, 'clear');
+});
+
+test('a node that refuses its install plan waits for a person: told at once, and as long as it takes', () => {
+  const installProblem = {
+    code: 'INSTALL_DISK_NONE',
+    text: 'no disk is serial=x',
+    hint: 'mend it',
+  };
+  const refused = waiter({
+    ...{ provider: 'manual', state: 'installing', stateSince: NOW - 1, installProblem },
+    install: { waits: true },
+  });
+  const sight = stuckSight(refused, STEADY, LIMITS);
+  assert.ok(sight.is === 'found');
+  assert.match(sight.finding.text, /^web-1 cannot be installed as its plan says/);
+  assert.equal(sight.finding.cause, 'INSTALL_DISK_NONE: no disk is serial=x');
+  assert.match(sight.finding.hint, /billet instance show .* lists its disks; mend it/);
+  assert.equal(dueDeadline(refused, NOW + 1000 * DAY_MS), null);
+  // What it tried and failed at has the state's deadline: it tries again by itself.
+  const failed = { ...refused, install: { waits: false } };
+  assert.equal(stuckSight(failed, STEADY, LIMITS).is, 'clear');
+  assert.equal(dueDeadline(failed, NOW + 2 * DAY_MS)?.action, 'fail');
 });
 
 const CASES: readonly (readonly [what: string, fields: Partial<Waiter>, cause: RegExp])[] = [

@@ -7,7 +7,7 @@ import type { Condition, Heartbeat } from '#shared/schema/heartbeat.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import type { ProviderFault } from '#shared/schema/provider.ts';
 import { isoTime } from '../../ids.ts';
-import { deadlinesOf, type Waiting } from '../../nodes/lifecycle-deadlines.ts';
+import { deadlinesOf, type Waiting, waitsForPlan } from '../../nodes/lifecycle-deadlines.ts';
 import { type Finding, headOf, type Limits, type Moment, type Sight, UNKNOWN } from '../rules.ts';
 
 /** An instance as far as its progress is concerned. */
@@ -25,6 +25,8 @@ export interface Waiter extends Waiting {
   /** The newest one. */
   readonly heartbeat: Heartbeat | null;
   readonly lastSeenAt: number | null;
+  /** Why its installation was refused or failed, as it last said. */
+  readonly installProblem: Condition | null;
 }
 
 /** Said from this part of a deadline on, so that somebody can act before it. */
@@ -43,6 +45,7 @@ const HARMLESS: ReadonlySet<string> = new Set([
 
 /** Whether it is worth to look closer: cheap, of the record alone. */
 export function isNearDeadline(one: Waiting, now: number): boolean {
+  if (waitsForPlan(one)) return true;
   const [first] = deadlinesOf(one);
   if (first === undefined) return one.state === 'failed';
   return first.action !== 'finish' && now - one.stateSince >= first.afterMs * NEAR;
@@ -64,12 +67,19 @@ function stuck(one: Waiter, now: number): Finding {
   const { cause, hint, steps = [] } = likelyCause(one, now);
   return {
     fingerprint: sha256(JSON.stringify([state, stateSince, headOf(cause)])),
-    text: state === 'failed' ? `${node ?? id} has failed, and waits for a person` : since + after,
+    text: textOf(one, since + after),
     cause: cause.slice(0, 1024),
     hint: hint.slice(0, 1024),
     drift: null,
     steps,
   };
+}
+
+function textOf(one: Waiter, since: string): string {
+  const name = one.node ?? one.id;
+  if (waitsForPlan(one))
+    return `${name} cannot be installed as its plan says, and waits for a person`;
+  return one.state === 'failed' ? `${name} has failed, and waits for a person` : since;
 }
 
 type Cause = Pick<Finding, 'cause' | 'hint'> & Partial<Pick<Finding, 'steps'>>;
@@ -80,6 +90,8 @@ export function likelyCause(one: Waiter, now: number): Cause {
   if (state === 'failed')
     return { cause: reason, hint: `billet instance terminate ${id}, then provision it again` };
   if (fault !== null) return { cause: `${fault.code}: ${fault.message}`, hint: fault.hint };
+  if (state === 'installing' && one.installProblem !== null)
+    return installCause(one.installProblem, id);
   if (state === 'bootstrapping' || state === 'draining' || state === 'installing') {
     const said = heartbeat === null ? null : complaintOf(one, heartbeat, now);
     if (said !== null) return said;
@@ -92,6 +104,11 @@ export function likelyCause(one: Waiter, now: number): Cause {
     hint: (deadline?.hint ?? `billet instance show ${id}`).replaceAll('ID', id),
   };
 }
+
+const installCause = ({ code, text, hint }: Condition, id: InstanceId): Cause => ({
+  cause: `${code}: ${text}`,
+  hint: `billet instance show ${id} lists its disks; ${hint}`,
+});
 
 /** What the node itself said of it, or that it says nothing any more. */
 function complaintOf(one: Waiter, heartbeat: Heartbeat, now: number): Cause | null {
