@@ -7,26 +7,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type LabNode, shellOf, untilInstance } from '../../lab/node.ts';
-import { freePort, type PoweredMachine, powerOn } from '../../lab/power.ts';
-import { SHELL_WORD, type Shell } from '../../lab/shell.ts';
-import { run } from '../../setup/build/drivers/run.ts';
+import { type LabNode, untilInstance } from '../../lab/node.ts';
+import type { Shell } from '../../lab/shell.ts';
 import { Task } from '../../shared/schema/task.ts';
-import { fileDisk, guest } from './guest.ts';
-import { type GuestFleet, guestFleet, NODE } from './guest-fleet.ts';
-import { type PackageFiles, packageFiles, VERSION } from './package-fixture.ts';
+import { type GuestFleet, NODE } from './guest-fleet.ts';
+import { FILES, type GuestMachine, SLOW_MS, startGuest } from './guest-machine.ts';
+import { type PackageFiles, VERSION } from './package-fixture.ts';
 
-const MAC = '52:54:00:b1:77:01';
-const UUID = '5d5b51a4-77aa-4d5c-9a3e-0c1f5a4b7701';
-const SLOW_MS = 90_000;
 const LIMIT = { timeout: 120_000 };
 
 const abort = new AbortController();
-const { signal } = abort;
 let dir: string;
+let guest: GuestMachine;
 let packages: PackageFiles;
 let lab: GuestFleet;
-let machine: PoweredMachine;
 let shell: Shell;
 let node: LabNode;
 let untouched: string;
@@ -34,83 +28,23 @@ let untouched: string;
 before(
   async () => {
     dir = await mkdtemp(join(tmpdir(), 'billet-package-vm-'));
-    packages = await packageFiles(signal);
-    const { kernel, initramfs, root } = await guest(signal);
-    lab = await guestFleet(dir, signal);
-    const [system, files] = [join(dir, 'system.ext4'), join(dir, 'files.ext4')];
-    await run(['cp', '--sparse=always', root, system], { signal });
-    const debs = [...Object.values(packages.current), packages.olderAgent];
-    await fileDisk(
-      files,
-      [
-        ...debs.map((from) => ({ name: basename(from), from })),
-        { name: 'identity.json', from: lab.identity },
-        { name: 'trust-policy.json', from: lab.policy },
-      ],
-      signal,
-    );
-    const hostPort = await freePort();
-    node = {
-      name: NODE,
-      instance: lab.instance.id,
-      mac: MAC,
-      uuid: UUID,
-      pageUrl: `http://127.0.0.1:${hostPort}/`,
-    };
-    machine = await powerOn(
-      {
-        ...{ name: NODE, accelerator: 'tcg', memoryMib: 2048, cpus: 2, uuid: UUID, mac: MAC },
-        disks: [
-          { path: system, format: 'raw', serial: 'system' },
-          { path: files, format: 'raw', serial: 'files', readOnly: true },
-        ],
-        direct: {
-          ...{ kernel, initramfs },
-          commandLine: `console=ttyS0 quiet ${SHELL_WORD} systemd.show_status=false`,
-        },
-        secondSerial: true,
-        forward: [{ hostPort, guestPort: 8080 }],
-      },
-      join(dir, 'console.log'),
-      signal,
-    );
-    shell = await shellOf(machine);
-    await shell.must('systemctl is-system-running --wait; systemctl --failed --no-legend', SLOW_MS);
-    await shell.must('mkdir /run/files && mount -o ro /dev/vdb /run/files');
-    untouched = await state();
+    guest = await startGuest(dir, abort.signal);
+    ({ packages, lab, node, shell } = guest);
+    untouched = await guest.state();
   },
   { timeout: 600_000 },
 );
 
 after(async () => {
-  shell?.close();
-  await machine?.[Symbol.asyncDispose]();
-  await lab?.fleet[Symbol.asyncDispose]();
+  await guest?.[Symbol.asyncDispose]();
   abort.abort();
   await rm(dir, { recursive: true, force: true });
 });
 
-/** Files with owner, mode and target, users, units and mounts; not what apt and dpkg keep of their work. */
-async function state(): Promise<string> {
-  const theirs = [
-    '/var/log',
-    '/var/cache',
-    '/var/lib/apt',
-    '/var/lib/dpkg',
-    '/var/lib/systemd',
-    '/root',
-  ];
-  const pruned = theirs.map((path) => `-path ${path}`).join(' -o ');
-  const files = `find / -xdev \\( ${pruned} \\) -prune -o -printf '%p %y %m %U %G %l\\n' | sort`;
-  const units = 'systemctl list-unit-files --no-legend --no-pager | sort';
-  const mounts = "findmnt -rno TARGET,FSTYPE | grep -v '^/run/credentials' | sort";
-  return await shell.must(`${files}; sort /etc/passwd /etc/group; ${units}; ${mounts}`, SLOW_MS);
-}
-
 const apt = (words: string) =>
   shell.must(`DEBIAN_FRONTEND=noninteractive apt-get -q ${words} < /dev/null`, SLOW_MS);
 const files = (...paths: readonly string[]) =>
-  paths.map((path) => `/run/files/${basename(path)}`).join(' ');
+  paths.map((path) => `${FILES}/${basename(path)}`).join(' ');
 const page = async () => await (await fetch(node.pageUrl)).text();
 const nginx = async () =>
   (await shell.must('systemctl show --value -p MainPID billet-web-nginx.service')).trim();
@@ -139,7 +73,7 @@ test(
   'one command enrolls it, with no secret among its words, and starts the agent',
   LIMIT,
   async () => {
-    const words = '--identity - --policy /run/files/trust-policy.json < /run/files/identity.json';
+    const words = `--identity - --policy ${FILES}/trust-policy.json < ${FILES}/identity.json`;
     const said = await shell.must(`billet-agent enroll ${words}`, SLOW_MS);
     assert.match(said, /certificate enrolled/);
     assert.match(said, /billet-agent.service runs/);
@@ -247,7 +181,7 @@ test(
     await shell.must('test -s /var/lib/billet/key.pem -a -s /etc/billet/agent.json');
     await apt("purge -y 'billet*'");
     const own = /^billet:.*\n/gm;
-    const now = await state();
+    const now = await guest.state();
     assert.equal(now.match(own)?.length, 2, 'the user of the coordinator stays, and its group');
     assert.equal(now.replace(own, ''), untouched);
   },

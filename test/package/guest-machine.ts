@@ -1,0 +1,95 @@
+// The machine of the packages, switched on: a disk with the system, one with packages and what enrolls it,
+// a shell, and the node that its coordinator knows it as.
+
+import { basename, join } from 'node:path';
+import { type LabNode, shellOf } from '../../lab/node.ts';
+import { freePort, type PoweredMachine, powerOn } from '../../lab/power.ts';
+import { SHELL_WORD, type Shell } from '../../lab/shell.ts';
+import { run } from '../../setup/build/drivers/run.ts';
+import { fileDisk, guest } from './guest.ts';
+import { type GuestFleet, guestFleet, NODE } from './guest-fleet.ts';
+import { type PackageFiles, packageFiles } from './package-fixture.ts';
+
+export const SLOW_MS = 90_000;
+/** Where the second disk is mounted. */
+export const FILES = '/run/files';
+const MAC = '52:54:00:b1:77:01';
+const UUID = '5d5b51a4-77aa-4d5c-9a3e-0c1f5a4b7701';
+
+export interface GuestMachine extends AsyncDisposable {
+  readonly packages: PackageFiles;
+  readonly lab: GuestFleet;
+  readonly node: LabNode;
+  readonly shell: Shell;
+  /** Files with owner, mode and target, users, units and mounts; not what apt and dpkg keep of their work. */
+  state(): Promise<string>;
+}
+
+/** `dir` is empty, and removed by whoever made it. */
+export async function startGuest(dir: string, signal: AbortSignal): Promise<GuestMachine> {
+  const packages = await packageFiles(signal);
+  const { kernel, initramfs, root } = await guest(signal);
+  const lab = await guestFleet(dir, signal);
+  await using undo = new AsyncDisposableStack();
+  undo.use(lab.fleet);
+  const [system, files] = [join(dir, 'system.ext4'), join(dir, 'files.ext4')];
+  await run(['cp', '--sparse=always', root, system], { signal });
+  const debs = [...Object.values(packages.current), packages.olderAgent];
+  const given = [
+    ...debs.map((from) => ({ name: basename(from), from })),
+    { name: 'identity.json', from: lab.identity },
+    { name: 'trust-policy.json', from: lab.policy },
+  ];
+  await fileDisk(files, given, signal);
+  const hostPort = await freePort();
+  const machine: PoweredMachine = await powerOn(
+    {
+      ...{ name: NODE, accelerator: 'tcg', memoryMib: 2048, cpus: 2, uuid: UUID, mac: MAC },
+      disks: [
+        { path: system, format: 'raw', serial: 'system' },
+        { path: files, format: 'raw', serial: 'files', readOnly: true },
+      ],
+      direct: {
+        ...{ kernel, initramfs },
+        commandLine: `console=ttyS0 quiet ${SHELL_WORD} systemd.show_status=false`,
+      },
+      secondSerial: true,
+      forward: [{ hostPort, guestPort: 8080 }],
+    },
+    join(dir, 'console.log'),
+    signal,
+  );
+  undo.use(machine);
+  const shell = await shellOf(machine);
+  undo.defer(() => shell.close());
+  await shell.run('systemctl is-system-running --wait', SLOW_MS);
+  await shell.must(`mkdir ${FILES} && mount -o ro /dev/vdb ${FILES}`);
+  const end = undo.move();
+  return {
+    packages,
+    lab,
+    node: {
+      ...{ name: NODE, instance: lab.instance.id, mac: MAC, uuid: UUID },
+      pageUrl: `http://127.0.0.1:${hostPort}/`,
+    },
+    shell,
+    state: () => stateOf(shell),
+    [Symbol.asyncDispose]: () => end.disposeAsync(),
+  };
+}
+
+async function stateOf(shell: Shell): Promise<string> {
+  const theirs = [
+    '/var/log',
+    '/var/cache',
+    '/var/lib/apt',
+    '/var/lib/dpkg',
+    '/var/lib/systemd',
+    '/root',
+  ];
+  const pruned = theirs.map((path) => `-path ${path}`).join(' -o ');
+  const files = `find / -xdev \\( ${pruned} \\) -prune -o -printf '%p %y %m %U %G %l\\n' | sort`;
+  const units = 'systemctl list-unit-files --no-legend --no-pager | sort';
+  const mounts = "findmnt -rno TARGET,FSTYPE | grep -v '^/run/credentials' | sort";
+  return await shell.must(`${files}; sort /etc/passwd /etc/group; ${units}; ${mounts}`, SLOW_MS);
+}
