@@ -30,6 +30,7 @@ WORDS   --identity FILE                       JSON of \`billet token create --wr
 `;
 
 const OPTIONS = {
+  help: { type: 'boolean', default: false, short: 'h' },
   config: { type: 'string' },
   identity: { type: 'string' },
   coordinator: { type: 'string' },
@@ -67,6 +68,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 
 
 async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSignal): Promise<void> {
   const { verb, options } = parse(args);
+  if (options.help) return void process.stdout.write(USAGE);
   const config = await loadConfig(options.config ?? CONFIG_FILE);
   switch (verb) {
     case 'run':
