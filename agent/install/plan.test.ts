@@ -92,7 +92,7 @@ test('a disk in use, unreadable, or of the medium is left alone', () => {
 });
 
 test('taking every step leaves nothing to do, from wherever it was cut off, and wipes at most once', () => {
-  fc.assert(
+  void fc.assert(
     fc.property(
       fc.array(fc.nat({ max: INSTALL_STEPS.length }), { maxLength: 6 }),
       fc.boolean(),

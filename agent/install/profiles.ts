@@ -6,7 +6,7 @@ import { BilletError } from '#shared/errors.ts';
 import { namesIn, textOrNull } from '../identity/source-file.ts';
 import { PARTITION, type Profile } from './seen.ts';
 
-export const PROFILES_DIR = '/usr/share/billet/install';
+const PROFILES_DIR = '/usr/share/billet/install';
 
 /** Before the first partition, and for both partition tables. */
 const AROUND_BYTES = 2 * 2 ** 20;

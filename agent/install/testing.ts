@@ -11,10 +11,10 @@ import { PARTITION, type Profile, type SeenDisk } from './seen.ts';
 
 export const EVENT = 'ie-0123456789abcdef';
 export const OTHER_EVENT = 'ie-fedcba9876543210';
-export const INSTANCE = InstanceId.parse('i-0123456789abcdef');
+const INSTANCE = InstanceId.parse('i-0123456789abcdef');
 const GIB = 2 ** 30;
 
-export const PROFILES: readonly Profile[] = [
+const PROFILES: readonly Profile[] = [
   {
     ...{ name: 'single-disk', dir: '/profiles/single-disk', sizeBytesMin: 2 * GIB },
     ...{ labels: [PARTITION.esp, PARTITION.boot, PARTITION.persist], encrypts: false },
