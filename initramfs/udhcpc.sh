@@ -11,7 +11,7 @@ case "$1" in
     ;;
   bound | renew)
     mkdir -p /run/udhcpc
-    for key in ip mask router ipv6 dns domain ntpsrv; do
+    for key in ip mask router ipv6 dns domain ntpsrv lease; do
       value=
       eval "value=\${$key:-}"
       printf '%s=%s\n' "$key" "$value"

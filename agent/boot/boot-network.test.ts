@@ -25,6 +25,7 @@ function machine(commandLine: string, fails: (plan: NetworkPlan) => BilletError 
       if (error !== null) throw error;
       return { addresses: [], dns: [], ntp: [...plan.ntp, '192.0.2.123'] };
     },
+    keep: () => undefined,
     wired: async () => [{ name: 'eth0', mac: '52:54:00:00:00:01' }],
   });
   const files = async () => (await network.systemFiles([])).map(({ path }) => path);

@@ -17,6 +17,8 @@ export interface BootNetworkPorts {
   /** /proc/cmdline */
   readonly commandLine: () => Promise<string>;
   readonly up: (plan: NetworkPlan, signal: AbortSignal) => Promise<NetworkUp>;
+  /** Keeps what DHCP gave, for as long as this process runs. Never rejects. */
+  readonly keep: () => void;
   readonly wired: () => Promise<readonly WiredLink[]>;
 }
 
@@ -70,6 +72,7 @@ export function bootNetwork(ports: BootNetworkPorts): BootNetwork {
   return {
     async up(signal) {
       const network = await follow(signal);
+      ports.keep();
       timeServers = network.ntp;
       return network;
     },

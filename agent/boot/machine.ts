@@ -10,6 +10,7 @@ import { linuxHost } from '../drivers/host.ts';
 import { loopDevices } from '../drivers/loop-device.ts';
 import { hostMounts } from '../drivers/mounts.ts';
 import { networkUp } from '../drivers/network.ts';
+import { keepLeases } from '../drivers/network-renew.ts';
 import { askNtp } from '../drivers/network-time.ts';
 import { type NetworkDeps, wiredLinks } from '../drivers/network-tools.ts';
 import { imageBuiltAt, kernelBuiltAt, setWallClock } from '../drivers/wall-clock.ts';
@@ -58,10 +59,16 @@ export async function machinePorts(options: MachineOptions): Promise<BootPorts> 
     ...{ exec: hostExec, clock },
     warn: (error) => log.failure('network-up', error),
   };
+  let leases = new AbortController();
   const network = bootNetwork({
     log,
     commandLine: () => readFile('/proc/cmdline', 'utf8'),
     up: (plan, signal) => networkUp(netDeps, plan, signal),
+    keep() {
+      leases.abort();
+      leases = new AbortController();
+      void keepLeases(netDeps, leases.signal);
+    },
     wired: () => wiredLinks(netDeps),
   });
   const setClock = bootClock({

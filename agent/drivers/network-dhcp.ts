@@ -11,12 +11,19 @@ import { gatewayOf, inet6, setAddress, setGateway } from './network-addresses.ts
 import { down, type NetworkDeps, succeed, within } from './network-tools.ts';
 
 const LEASE_SCRIPT = '/usr/share/udhcpc/default.script';
-const LEASES = 'run/udhcpc';
+export const LEASES = 'run/udhcpc';
 /** Of the kernel's three solicitations, 4 s apart (RFC 4861 §10), the first two. */
 const ADVERTISEMENT_MS = 9000;
 /** For DHCP, once there is an address of the other family. */
 const LATER_MS = 3000;
-const NOTHING: Lease = { address: null, router: null, dns: [], domain: null, ntp: [] };
+const NOTHING: Lease = {
+  address: null,
+  router: null,
+  dns: [],
+  domain: null,
+  ntp: [],
+  seconds: null,
+};
 
 /** Resolves with what servers gave beside the address. Throws LINK_DOWN when none answers. */
 export async function acquire(
@@ -86,6 +93,22 @@ async function dhcp(
   await setAddress(deps, link, address, signal);
   if (router !== null) await setGateway(deps, link, gatewayOf(router, address), metric, signal);
   return lease;
+}
+
+/**
+ * Asks for the lease that the link has once more (RFC 2131 §4.4.5). The seconds of the new one, null when it
+ * does not run out. Throws LINK_DOWN when nobody answers, or the server has given the address away.
+ */
+export async function renew(
+  deps: NetworkDeps,
+  link: string,
+  address: string,
+  signal: AbortSignal,
+): Promise<number | null> {
+  const once = ['-f', '-n', '-q', '-t', '3', '-T', '2', '-A', '1', '-r', address];
+  const lease = await ask(deps, 'udhcpc', link, once, signal);
+  if (lease.address?.address === address) return lease.seconds;
+  throw down(`the address ${address} of ${link} is not given again`);
 }
 
 /** Routes come by advertisement: DHCPv6 has none (RFC 8415). */

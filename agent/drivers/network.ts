@@ -36,8 +36,8 @@ const GRACE_MS = { named: 8000, every: 1500 } as const;
 
 /**
  * Resolves once at least one link is up. Throws LINK_DOWN, naming the links and what is missing, and
- * BOOT_NETWORK_INVALID for a plan with cards that are not there. Links that are up already stay as they
- * are, so that calling it again is fine.
+ * BOOT_NETWORK_INVALID for a plan with cards that are not there. A network that it brought up stays as it
+ * is, so that calling it again is fine, also for another process.
  */
 export async function networkUp(
   deps: NetworkDeps,
@@ -48,7 +48,10 @@ export async function networkUp(
   await makeDevices(deps, plan, signal);
   const targets = await targetsOf(deps, plan);
   const links = targets.map((target) => target.interface);
-  if ((await addressesOf(deps, links)).length === 0) await bringUpAll(deps, plan, targets, signal);
+  // Written last. An address alone says little: the kernel makes some by itself.
+  const isDone = (await readFileOrNull(join(root, RESOLV_CONF))) !== null;
+  if (!isDone || (await addressesOf(deps, links)).length === 0)
+    await bringUpAll(deps, plan, targets, signal);
   const addresses = await addressesOf(deps, links);
   const resolvConf = (await readFileOrNull(join(root, RESOLV_CONF)))?.toString('utf8') ?? '';
   const timeServers = (await readFileOrNull(join(root, TIME_SERVERS)))?.toString('utf8') ?? '';

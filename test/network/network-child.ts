@@ -22,6 +22,7 @@ const network = bootNetwork({
   log: { failure: (_, error) => note(error) },
   commandLine: async () => commandLine,
   up: (plan, ends) => networkUp(deps, plan, ends),
+  keep: () => undefined,
   wired: () => wiredLinks(deps),
 });
 

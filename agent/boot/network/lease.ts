@@ -11,6 +11,8 @@ export interface Lease {
   readonly domain: string | null;
   /** DHCP option 42 (RFC 2132 §8.3). */
   readonly ntp: readonly string[];
+  /** How long the address is this machine's, from when it was given; null: for good. */
+  readonly seconds: number | null;
 }
 
 export function parseLease(text: string): Lease {
@@ -39,5 +41,14 @@ export function parseLease(text: string): Lease {
     dns: addresses('dns'),
     domain: /^[A-Za-z0-9.-]{1,253}$/.test(domain) ? domain : null,
     ntp: addresses('ntpsrv'),
+    seconds: secondsOf(values.get('lease') ?? ''),
   };
+}
+
+/** RFC 2131 §3.3: all ones is infinity. */
+const INFINITE = 0xffff_ffff;
+
+function secondsOf(text: string): number | null {
+  const seconds = /^\d{1,10}$/.test(text) ? Number(text) : INFINITE;
+  return seconds >= INFINITE || seconds === 0 ? null : seconds;
 }
