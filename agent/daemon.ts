@@ -12,6 +12,7 @@ import type { Exec } from './drivers/exec.ts';
 import type { Host } from './drivers/host.ts';
 import type { Log } from './drivers/journal.ts';
 import type { Notify } from './drivers/notify.ts';
+import type { BootedSlot } from './handover.ts';
 import type { Enrolled } from './identity/ensure-enrolled.ts';
 import { readEnvelope } from './link/desired.ts';
 import { type DaemonLink, openLink } from './link/link.ts';
@@ -25,7 +26,7 @@ import { services } from './reconcile/services.ts';
 import { openState, type StateFiles } from './reconcile/state.ts';
 import { describe } from './reconcile/steps.ts';
 import type { Observed } from './reconcile/world.ts';
-import { buildHeartbeat } from './report/heartbeat.ts';
+import { buildHeartbeat, slotNews } from './report/heartbeat.ts';
 import { type Notices, preemptionWatch } from './report/preemption.ts';
 import { STATUS_SOCKET, serveStatus } from './report/status-socket.ts';
 import { runAll } from './run-all.ts';
@@ -34,12 +35,15 @@ import { taskLoop } from './tasks/loop.ts';
 import { rebootTask } from './tasks/reboot.ts';
 import { reconcileTask } from './tasks/reconcile.ts';
 import { runProbeTask } from './tasks/run-probe.ts';
+import { watchdog } from './watchdog.ts';
 
 /** What was booted, as the hand-over says. */
 export interface Booted {
   readonly systemImage: Digest;
   readonly generation: number;
   readonly modules: readonly ModuleState[];
+  /** Null where it was not started from a boot slot. */
+  readonly slot: BootedSlot | null;
 }
 
 /** What the store adapter needs of the agent's memory and link, which exist before it. */
@@ -70,7 +74,6 @@ export interface DaemonDeps {
   readonly sites?: DrainSites;
 }
 
-const WATCHDOG_MS = 10_000;
 const GOODBYE_MS = 3_000;
 
 /** Runs until `signal` aborts, and then says goodbye and returns. Throws a defect of any loop. */
@@ -104,6 +107,7 @@ export async function runDaemon(deps: DaemonDeps, signal: AbortSignal): Promise<
         vitals: await host.vitals(),
         status: loop.status,
         systemImage: booted?.systemImage ?? null,
+        slot: booted?.slot ? slotNews(booted.slot) : null,
         conditions: [...deps.conditions(), ...damage().map(conditionOf)],
         preemption: preemption.notice(),
         stopping,
@@ -236,14 +240,8 @@ async function bootedSystem(
   const desired = document === null ? null : readEnvelope(document.reply.envelope, instance);
   if (desired?.generation === booted.generation)
     await state.updateRun({ bootImage: desired.bootImage?.manifest ?? null });
-  const { bootImage } = state.run;
+  // The slot knows better which one it was.
+  const bootImage = booted.slot?.manifest ?? state.run.bootImage;
   const { systemImage, modules } = booted;
   return { systemImage, bootImage, manifests: modules.map(({ manifest }) => manifest).sort() };
-}
-
-async function watchdog(clock: Clock, notify: Notify, signal: AbortSignal): Promise<never> {
-  for (;;) {
-    notify.watchdog();
-    await clock.sleep(WATCHDOG_MS, signal);
-  }
 }

@@ -46,7 +46,7 @@ export const BootMarker = z.object({
 });
 export type BootMarker = z.infer<typeof BootMarker>;
 
-const BootedSlot = z.object({
+export const BootedSlot = z.object({
   slot: z.enum(['a', 'b']),
   /** The name of the file. */
   entry: z.string().max(128),
@@ -56,6 +56,8 @@ const BootedSlot = z.object({
   /** Device nodes of both slots. */
   devices: z.object({ a: z.string().max(256), b: z.string().max(256) }),
 });
+
+export type BootedSlot = z.infer<typeof BootedSlot>;
 
 export const Handover = z.object({
   format: z.int().min(1),

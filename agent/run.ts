@@ -34,6 +34,7 @@ import { nixSystem } from './nix/system.ts';
 import { conditionOf } from './reconcile/conditions.ts';
 import { type StoreModules, storeModules } from './reconcile/store-modules.ts';
 import { cloudNotices } from './report/cloud-notices.ts';
+import { keptSlots } from './slots/open.ts';
 import { openStore } from './store/open-store.ts';
 
 /** Runs until `signal` aborts. Throws what keeps the agent from running; systemd starts it again. */
@@ -80,18 +81,19 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
         ],
         openPorts: async ({ state, link }: PortsContext) => {
           const good = () => state.record.good?.envelope;
+          const sourceFor = moduleSource({
+            session: link.session,
+            stateDir: ground.stateDir,
+            clock,
+            random,
+          });
           modules = storeModules({
             store,
             booted: new Set(ground.handover?.modules.map(({ manifest }) => manifest)),
             policy: ground.policy,
             floors: () => state.record.floors,
             exempt: () => new Set(manifestsOf(good(), identity)),
-            sourceOf: moduleSource({
-              session: link.session,
-              stateDir: ground.stateDir,
-              clock,
-              random,
-            }),
+            sourceOf: sourceFor,
           });
           return {
             modules,
@@ -100,6 +102,14 @@ export async function run(config: AgentConfig, io: AgentIo, signal: AbortSignal)
               nix: hostNix({ exec: hostExec, root: '/', netrc: join(ground.stateDir, 'netrc') }),
               detached: systemdDetached({ exec: hostExec }),
               keys: ground.policy.nixKeys ?? [],
+            }),
+            slots: keptSlots(ground.handover?.slot, {
+              ...{ clock, mark, stateDir: ground.stateDir, runDir: ground.runDir },
+              fetch: {
+                ...{ sourceFor, policy: ground.policy },
+                floor: (name) => state.record.floors[name],
+                exempt: () => new Set(manifestsOf(good(), identity)),
+              },
             }),
             units,
             mounts: hostMountTable(hostMounts()),
@@ -183,13 +193,14 @@ const knowing = (
 
 function bootedOf(handover: Handover | null): Booted | null {
   if (handover === null) return null;
-  const { systemImage, generation, modules } = handover;
-  return { systemImage, generation, modules };
+  const { systemImage, generation, modules, slot = null } = handover;
+  return { systemImage, generation, modules, slot };
 }
 
 function manifestsOf(envelope: Parameters<typeof readEnvelope>[0] | undefined, identity: Identity) {
   if (envelope === undefined) return [];
-  return readEnvelope(envelope, identity.instance).modules.map(({ manifest }) => manifest);
+  const { modules, bootImage } = readEnvelope(envelope, identity.instance);
+  return [...modules, ...(bootImage === null ? [] : [bootImage])].map(({ manifest }) => manifest);
 }
 
 /** On the journal always, and on the console of a machine that Billet booted. */

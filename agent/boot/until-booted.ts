@@ -5,6 +5,7 @@ import { BilletError } from '#shared/errors.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
 import type { InstalledDisk } from '../install/ports.ts';
 import { readEnvelope } from '../link/desired.ts';
+import { slotWork } from '../slots/work.ts';
 import { type AttemptRequest, attemptBoot, type Booted } from './attempt.ts';
 import { loadBootRecord } from './boot-record.ts';
 import { desiredDocument } from './desired-document.ts';
@@ -108,7 +109,7 @@ async function otherKernel(
       exempt: () => new Set(),
     });
     const wanted = { generation: desired.generation, image: desired.bootImage, good: false };
-    if (slots.plan(await slots.observe(wanted.image), wanted).length === 0) return;
+    if (slotWork(await slots.observe(wanted.image), wanted).steps.length === 0) return;
     await slots.apply(wanted, signal);
     await restartNow(ports, signal);
   } catch (error) {

@@ -56,6 +56,8 @@ export async function withSlotVolume<T>(
 ): Promise<T> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const flags = ['nosuid', 'nodev', 'noexec'] as const;
+  // What a life that died has left.
+  mounts.unmount(dir, { detach: true });
   mounts.mount({ source: device, target: dir, flags, ...fileSystem });
   try {
     return await work(slotVolume(dir));

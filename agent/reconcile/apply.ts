@@ -12,7 +12,7 @@ import type { StateFiles } from './state.ts';
 import { describe, type Step, unsettles } from './steps.ts';
 
 export interface ApplyDeps {
-  readonly ports: Pick<ReconcilePorts, 'modules' | 'nix' | 'settings' | 'power'>;
+  readonly ports: Pick<ReconcilePorts, 'modules' | 'nix' | 'slots' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
   readonly journal: Pick<Journal, 'begin' | 'done'>;
@@ -62,6 +62,10 @@ function run(step: Step, deps: ApplyDeps, signal: AbortSignal): Promise<void> {
       return ports.modules.pull(step.module, signal);
     case 'check-modules':
       return check(step, deps, signal);
+    case 'write-slots':
+      return stageSlots(step, deps, signal);
+    case 'mend-slots':
+      return ports.slots?.mend(step, signal) ?? Promise.resolve();
     case 'stage-system':
       return stage(step, deps, signal);
     case 'unstage-system':
@@ -110,6 +114,14 @@ async function stage(
     );
   const manifests = modules.map(({ manifest }) => manifest).sort();
   await state.updateRun({ staged: { generation, systemImage, bootImage, manifests } });
+}
+
+async function stageSlots(
+  { generation, image }: Extract<Step, { kind: 'write-slots' }>,
+  { ports }: ApplyDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  await ports.slots?.stage({ generation, image, good: false }, signal);
 }
 
 async function writeSettings(

@@ -128,6 +128,7 @@ export async function runCycle(
   const conditions = [
     ...nodeConditions(choice, deps, services, held),
     ...nixConditions(desired, nixos),
+    ...(deps.ports.slots?.conditions() ?? []),
     ...unwritten.flatMap((each) => (each === null ? [] : conditionOf(each))),
   ];
   return {
@@ -212,7 +213,8 @@ async function remember(
         ({ kind, manifest }) => kind === 'service' || manifests.has(manifest),
       );
       const labels = await Promise.all(run.map((module) => ports.modules.label(module, signal)));
-      const floors = raiseFloors(record.floors, labels);
+      const boot = ports.slots?.release() ?? null;
+      const floors = raiseFloors(record.floors, boot === null ? labels : [...labels, boot]);
       if (desired.closure !== null) await ports.nix.noteGood(desired.closure);
       return await state.updateRecord({ good: { generation, envelope }, trial: null, floors });
     }

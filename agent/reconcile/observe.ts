@@ -8,7 +8,7 @@ import type { StateFiles } from './state.ts';
 import type { Observed } from './world.ts';
 
 export interface ObserveDeps {
-  readonly ports: Pick<ReconcilePorts, 'modules' | 'nix' | 'settings' | 'power'>;
+  readonly ports: Pick<ReconcilePorts, 'modules' | 'nix' | 'slots' | 'settings' | 'power'>;
   readonly services: Services;
   readonly state: StateFiles;
   readonly journal: Pick<Journal, 'unfinished'>;
@@ -32,6 +32,7 @@ export async function observe(
     booted,
     staged,
     nix: await ports.nix.observe(desired.closure),
+    slots: ports.slots?.observe(desired.bootImage) ?? null,
     settings,
   };
 }

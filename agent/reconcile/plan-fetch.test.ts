@@ -16,7 +16,7 @@ const wanted: Wanted = {
 };
 const observed: Observed = {
   ...{ held: [], stored: [web.ref.manifest, old.ref.manifest], unfinished: [], full: true },
-  ...{ booted: null, staged: null, nix: null, settings: '{}' },
+  ...{ booted: null, staged: null, nix: null, slots: null, settings: '{}' },
   services: [{ module: web.ref, ...RUNS }],
 };
 

@@ -17,6 +17,7 @@ const EMPTY: Observed = {
   booted: { systemImage: sha256('booted'), bootImage: null, manifests: [] },
   staged: null,
   nix: null,
+  slots: null,
   settings: '{}',
 };
 const QUIET = { sweep: false, leave: false, rejected: false, held: 'nothing' } as const;
@@ -217,6 +218,8 @@ function take(node: Observed, step: Step): Observed {
       return { ...node, staged: { generation, bootImage, manifests, systemImage: sha256('s') } };
     }
     case 'check-modules':
+    case 'write-slots':
+    case 'mend-slots':
     case 'pull-closure':
     case 'activate-closure':
     case 'collect-closures':

@@ -5,6 +5,7 @@ import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import type { Settings } from '#shared/schema/settings.ts';
 import { closureSteps } from '../nix/plan.ts';
+import { mendSteps, stageSteps } from './slot-steps.ts';
 import type { ModuleSettings, Step } from './steps.ts';
 import { stopOrder } from './stop-order.ts';
 import type { AttachedService, Observed, SystemSet, Wanted } from './world.ts';
@@ -46,7 +47,7 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
       (module): Step => ({ kind: 'reattach-service', module, settings: settingsOf(module) }),
     ),
   ];
-  const system = systemSteps(desired, observed);
+  const system = stageSteps(desired, observed.slots, systemSteps(desired, observed));
   const nixos = closureSteps({ ...desired, ...wanted }, observed.nix);
   const nixosOf = (kind: Step['kind']) => nixos.filter((step) => step.kind === kind);
   // What a life that died has begun is ended also where nothing new may start.
@@ -65,6 +66,8 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
   // Last of all, so that everything else of the generation is in its place.
   if (wanted.leave && observed.staged?.generation === desired.generation)
     return [{ kind: 'restart-machine', generation: desired.generation }];
+  const mend = mendSteps(wanted, observed, sameSystem(systemSetOf(desired), observed.booted));
+  if (mend.length > 0) return mend;
   return wanted.settled ? [...nixosOf('collect-closures'), ...garbageSteps(wanted, observed)] : [];
 }
 

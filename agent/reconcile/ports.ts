@@ -7,6 +7,7 @@ import type { Settings } from '#shared/schema/settings.ts';
 import type { Power } from '../drivers/power.ts';
 import type { Units } from '../drivers/units.ts';
 import type { NixSystem } from '../nix/system.ts';
+import type { SlotKeeper } from '../slots/keeper.ts';
 
 export interface SystemRequest {
   readonly modules: readonly ModuleRef[];
@@ -50,6 +51,8 @@ export interface ReconcilePorts {
   readonly power: Power;
   readonly modules: Modules;
   readonly nix: NixSystem;
+  /** Null where the machine was not started from boot slots. */
+  readonly slots: SlotKeeper | null;
   readonly units: Units;
   readonly mounts: MountTable;
   readonly settings: NodeSettings;

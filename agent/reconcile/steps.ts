@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
+import { BootImage } from '#shared/schema/desired.ts';
 import { NodeName } from '#shared/schema/ids.ts';
 import { ModuleName, ModuleRef } from '#shared/schema/module.ts';
 import { NixClosure, SystemPath } from '#shared/schema/nix-closure.ts';
@@ -25,6 +26,15 @@ export const Step = z.discriminatedUnion('kind', [
     kernelRelease: z.string().nullable(),
     /** As the coordinator computed it; another result is refused. */
     expected: Digest.nullable(),
+  }),
+  /** The boot slots are as this generation needs them, before it is staged. */
+  z.object({ kind: z.literal('write-slots'), generation: z.int().positive(), image: BootImage }),
+  /** A good one is blessed, a damaged one is written anew. */
+  z.object({
+    kind: z.literal('mend-slots'),
+    generation: z.int().positive(),
+    image: BootImage.nullable(),
+    good: z.boolean(),
   }),
   /** The next boot takes up what runs now. */
   z.object({ kind: z.literal('unstage-system') }),
@@ -82,6 +92,8 @@ export function unsettles(step: Step): ModuleName | null {
       return step.name;
     case 'pull-module':
     case 'check-modules':
+    case 'write-slots':
+    case 'mend-slots':
     case 'stage-system':
     case 'unstage-system':
     case 'write-settings':
@@ -102,6 +114,8 @@ export function describe(step: Step): string {
     case 'attach-service':
     case 'reattach-service':
       return `${step.kind} ${step.module.name} ${step.module.version}`;
+    case 'write-slots':
+    case 'mend-slots':
     case 'stage-system':
     case 'restart-machine':
       return `${step.kind} generation ${step.generation}`;

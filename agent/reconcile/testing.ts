@@ -170,6 +170,7 @@ export function testNode(
   return {
     modules: images,
     nix: NO_NIX,
+    slots: null,
     units: systemdUnits({ exec: testSystemctl(dir, before), dir: join(dir, 'units') }),
     mounts,
     settings: {

@@ -5,6 +5,7 @@ import type { Digest } from '#shared/digest.ts';
 import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleName, ModuleRef } from '#shared/schema/module.ts';
 import type { ObservedNix } from '../nix/plan.ts';
+import type { ObservedSlots } from '../slots/keeper.ts';
 
 /** The kernel and the system modules behind a root. Equal ones boot into the same system. */
 export interface SystemSet {
@@ -44,6 +45,8 @@ export interface Observed {
     | null;
   /** Null where the system is no NixOS. */
   readonly nix: ObservedNix | null;
+  /** Null where the machine was not started from boot slots. */
+  readonly slots: ObservedSlots | null;
   /** `settingsKey` of the node's settings as this life of the agent wrote them last; null before. */
   readonly settings: string | null;
 }

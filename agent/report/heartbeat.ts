@@ -4,6 +4,7 @@ import type { Digest } from '#shared/digest.ts';
 import type { Condition, Heartbeat, Phase } from '#shared/schema/heartbeat.ts';
 import { VERSION } from '#shared/version.ts';
 import type { Vitals } from '../drivers/host.ts';
+import type { BootedSlot } from '../handover.ts';
 import type { LoopStatus } from '../reconcile/loop.ts';
 
 export interface HeartbeatParts {
@@ -12,6 +13,8 @@ export interface HeartbeatParts {
   readonly status: LoopStatus;
   /** Null where the root is not a system image. */
   readonly systemImage: Digest | null;
+  /** Null where the machine was not started from a boot slot. */
+  readonly slot: Heartbeat['slot'] | null;
   /** Of the boot, the link and the agent itself. */
   readonly conditions: readonly Condition[];
   /** When the machine is taken away, in Unix milliseconds; null while nobody said so. */
@@ -33,6 +36,7 @@ export function buildHeartbeat(parts: HeartbeatParts): Heartbeat {
     ...(systemImage === null ? {} : { systemImage }),
     ...(status.staged === null ? {} : { staged: status.staged }),
     modules: [...status.modules],
+    ...(parts.slot ? { slot: parts.slot } : {}),
     ...(status.lastReconcile === undefined ? {} : { lastReconcile: status.lastReconcile }),
     ...(status.verdicts.length === 0 ? {} : { verdicts: [...status.verdicts] }),
     conditions: distinct([...parts.conditions, ...status.conditions]).slice(0, CONDITIONS_MAX),
@@ -42,6 +46,16 @@ export function buildHeartbeat(parts: HeartbeatParts): Heartbeat {
     ...vitals,
   };
 }
+
+export const slotNews = ({
+  slot,
+  entry,
+  triesLeft,
+}: BootedSlot): NonNullable<Heartbeat['slot']> => ({
+  name: slot,
+  entry,
+  ...(triesLeft === null ? {} : { triesLeft }),
+});
 
 /** One of each code and text, in order, cut to what the wire allows. */
 function distinct(conditions: readonly Condition[]): Condition[] {

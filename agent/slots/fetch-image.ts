@@ -1,7 +1,7 @@
 // The files of a boot image for a slot: from its registry, once its signature counts under the trust
 // policy of the boot image that runs. Whoever coordinates cannot choose what a slot boots.
 
-import { parseBootManifest } from '#shared/artifact/boot/manifest.ts';
+import { type BootRelease, parseBootManifest } from '#shared/artifact/boot/manifest.ts';
 import { verifyBootArtifact } from '#shared/artifact/boot/verify.ts';
 import type { Descriptor } from '#shared/artifact/oci/schema.ts';
 import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
@@ -21,6 +21,7 @@ export interface FetchedImage {
   readonly uki: SlotFile;
   /** Null: the image brings none, and the one on the disk stays. */
   readonly loader: SlotFile | null;
+  readonly release: Pick<BootRelease, 'name' | 'sequence'>;
 }
 
 export interface FetchDeps {
@@ -55,5 +56,10 @@ export async function fetchImage(
     throw new BilletError('BOOT_IMAGE_INVALID', `the boot image ${image.manifest} has no UKI`, {
       hint: 'build it with `billet image build`, which makes one, and publish it again',
     });
-  return { uki: file(verified.uki), loader: verified.loader && file(verified.loader) };
+  const { release, loader } = verified;
+  return {
+    uki: file(verified.uki),
+    loader: loader && file(loader),
+    release: { name: release.name, sequence: release.sequence },
+  };
 }

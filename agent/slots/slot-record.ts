@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
 import type { BilletError } from '#shared/errors.ts';
 import type { BootImage } from '#shared/schema/desired.ts';
+import { ModuleName } from '#shared/schema/module.ts';
 import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
 
 const SlotImage = z.object({
@@ -14,6 +15,8 @@ const SlotImage = z.object({
   kernelRelease: z.string().max(128),
   /** It has come up with a generation that turned good. */
   good: z.boolean(),
+  /** What its signed manifest calls it; null where it was written by an installation. */
+  release: z.object({ name: ModuleName, sequence: z.int().nonnegative() }).nullable(),
 });
 export type SlotImage = z.infer<typeof SlotImage>;
 
@@ -29,11 +32,11 @@ export type SlotRecord = z.infer<typeof SlotRecord>;
 const FILE = 'slots.json';
 const NOTHING: SlotRecord = { format: 1, a: null, b: null, loader: null };
 
-/** As an installation leaves it: one slot is written. Throws nothing; null for an image without a UKI. */
+/** As an installation leaves it: one slot is written. Null for an image without a UKI. */
 export function installedRecord(image: BootImage): SlotRecord | null {
   const { manifest, uki, loader, kernelRelease } = image;
   if (uki === null) return null;
-  return { ...NOTHING, a: { manifest, uki, kernelRelease, good: false }, loader };
+  return { ...NOTHING, a: { manifest, uki, kernelRelease, good: false, release: null }, loader };
 }
 
 /** Damage is made good by looking at the slots themselves: it costs a second copy at worst. */

@@ -2,25 +2,19 @@
 // wanted. What to do is decided in plan.ts; files are moved in drivers/slot-volume.ts.
 
 import type { Digest } from '#shared/digest.ts';
+import { BilletError } from '#shared/errors.ts';
 import type { Marker, MarkerValue } from '#shared/markers.ts';
 import type { BootImage } from '#shared/schema/desired.ts';
 import type { Mounts } from '../drivers/mounts.ts';
 import { type SlotVolume, type VolumeDeps, withSlotVolume } from '../drivers/slot-volume.ts';
 import { runStep } from './apply.ts';
 import type { BootSlot } from './boot-slot.ts';
-import { type FetchDeps, fetchImage } from './fetch-image.ts';
+import { type FetchDeps, type FetchedImage, fetchImage } from './fetch-image.ts';
 import { loaderDamage, mendLoader } from './loader-files.ts';
-import { planSlots, type SeenSlots, type SlotName, type SlotStep } from './plan.ts';
+import { hasFailed, otherSlot, planSlots, type SlotName } from './plan.ts';
 import { seeSlot } from './see.ts';
 import { loadSlotRecord, type SlotImage, type SlotRecord, saveSlotRecord } from './slot-record.ts';
-
-export interface WantedSlots {
-  readonly generation: number;
-  /** Null: any will do, and the one that runs does. */
-  readonly image: BootImage | null;
-  /** The generation is good, and runs with this boot image. */
-  readonly good: boolean;
-}
+import { imageOf, mendsLoader, type SlotsState, type WantedSlots } from './work.ts';
 
 export interface SlotsDeps {
   readonly mounts: Mounts;
@@ -33,21 +27,12 @@ export interface SlotsDeps {
   readonly mark: (stage: Marker, fields: Record<string, MarkerValue>) => void;
 }
 
-export interface SlotsState extends SeenSlots {
-  /** Slots that do not hold what was written there. */
-  readonly corrupt: readonly SlotName[];
-  /** The loader does not hold what was written there, or another one is wanted. */
-  readonly loader: 'intact' | 'damaged' | 'older';
-}
-
 export interface Slots {
   /** Bytes are read once in the life of this object, and again after each change. */
   observe(image: BootImage | null): Promise<SlotsState>;
-  /** What `apply` would do. */
-  plan(seen: SlotsState, wanted: WantedSlots): readonly SlotStep[];
   /**
    * Safe to cut off at any point, and to run again. Throws what verification, network and disk throw:
-   * what boots is then as it was, or better.
+   * what boots is then as it was, or better. BOOT_SLOT_FAILED for what was started in vain.
    */
   apply(wanted: WantedSlots, signal: AbortSignal): Promise<void>;
 }
@@ -81,7 +66,7 @@ export function openSlots(deps: SlotsDeps): Slots {
     let next = record;
     for (const slot of NAMES)
       if (record[slot] === null && seen.get(slot)?.digest === image.uki)
-        next = { ...next, [slot]: slotImage(image, false) };
+        next = { ...next, [slot]: slotImage(image, null) };
     if (record.loader === null && loaders?.every((each) => each === image.loader))
       next = { ...next, loader: image.loader };
     if (next !== record) await saveSlotRecord(stateDir, next);
@@ -101,39 +86,30 @@ export function openSlots(deps: SlotsDeps): Slots {
     const slots = { a: slot('a'), b: slot('b') };
     return {
       running: boot.slot,
+      release: record[boot.slot]?.release ?? null,
       slots,
       corrupt: NAMES.filter((name) => slots[name].manifest !== null && !slots[name].intact),
       loader: loaderDamage.judge(loaders ?? [], record.loader, image?.loader ?? null),
     };
   }
 
-  const plan = (state: SlotsState, { generation, image, good }: WantedSlots) =>
-    planSlots(state, { generation, manifest: image?.manifest ?? null, good });
-
   async function apply(wanted: WantedSlots, signal: AbortSignal): Promise<void> {
     const state = await observe(wanted.image);
+    if (hasFailed(state, imageOf(wanted))) throw failed(wanted);
     const fetched = once(() => {
       if (wanted.image === null) throw new TypeError('no boot image is wanted');
       return fetchImage(wanted.image, deps.fetch, signal);
     });
-    for (const step of plan(state, wanted)) {
+    for (const step of planSlots(state, imageOf(wanted))) {
       signal.throwIfAborted();
       seen.delete(step.slot);
       await runStep(step, {
         ...{ on, seen: state, fetched, mark: deps.mark },
-        remember: async (slot, image) => {
-          const { record } = await loadSlotRecord(stateDir);
-          const held = image === 'other' ? record[slot === 'a' ? 'b' : 'a'] : null;
-          const good = image === 'good' && record[slot];
-          const next =
-            held ??
-            (good ? { ...good, good: true } : wanted.image && slotImage(wanted.image, false));
-          await saveSlotRecord(stateDir, { ...record, [slot]: next });
-        },
+        remember: (slot, what) => remember(slot, what, wanted, fetched),
       });
     }
     // The loader last: both slots are then in order, and it is the one file that there is no second of.
-    if (state.loader === 'intact' || (state.loader === 'older' && !wanted.good)) return;
+    if (!mendsLoader(state, wanted)) return;
     loaders = null;
     const { record } = await loadSlotRecord(stateDir);
     const digest = await on('a', (volume) =>
@@ -146,11 +122,37 @@ export function openSlots(deps: SlotsDeps): Slots {
     await saveSlotRecord(stateDir, { ...record, loader: digest });
   }
 
-  return { observe, plan, apply };
+  async function remember(
+    slot: SlotName,
+    what: 'wanted' | 'other' | 'good',
+    { image }: WantedSlots,
+    fetched: () => Promise<FetchedImage>,
+  ): Promise<void> {
+    const { record } = await loadSlotRecord(stateDir);
+    const same = record[slot];
+    const next = {
+      good: () => same && { ...same, good: true },
+      other: () => record[otherSlot(slot)],
+      wanted: async () => image && slotImage(image, (await fetched()).release),
+    };
+    await saveSlotRecord(stateDir, { ...record, [slot]: await next[what]() });
+  }
+
+  return { observe, apply };
 }
 
-const slotImage = ({ manifest, uki, kernelRelease }: BootImage, good: boolean): SlotImage | null =>
-  uki === null ? null : { manifest, uki, kernelRelease, good };
+const slotImage = (
+  { manifest, uki, kernelRelease }: BootImage,
+  release: SlotImage['release'],
+): SlotImage | null =>
+  uki === null ? null : { manifest, uki, kernelRelease, good: false, release };
+
+const failed = ({ generation, image }: WantedSlots): BilletError =>
+  new BilletError(
+    'BOOT_SLOT_FAILED',
+    `the boot image ${image?.manifest} of generation ${generation} did not come up from its slot`,
+    { hint: 'look at the console of those boots; publish a boot image that comes up' },
+  );
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | null = null;

@@ -59,6 +59,15 @@ export const Heartbeat = z.object({
     .optional(),
   verdicts: z.array(Verdict).max(16).optional(),
   conditions: z.array(Condition).max(64).default([]),
+  /** Where the machine was started from a boot slot of its disk: a is on the ESP, b beside it. */
+  slot: z
+    .object({
+      name: z.enum(['a', 'b']),
+      /** The file that was started; `+3` in its name are the boots that it has left. */
+      entry: z.string().max(128),
+      triesLeft: z.int().nonnegative().optional(),
+    })
+    .optional(),
   /** Names of containers that run, where the node has a container engine. */
   containers: z.array(z.string().max(256)).max(64).optional(),
   /** The provider said, on the machine, that it takes it away then. */

@@ -57,7 +57,10 @@ async function setUp(t: TestContext, within?: string) {
       {
         ...{ desired: desiredOf(refs), good, policy: shop.policy, store, kernelRelease: '6.12' },
         record: { ...EMPTY_RECORD, floors: { app: floor } },
-        uplink: { sourceFor: source, fetchDesired: never, close: async () => undefined },
+        uplink: {
+          ...{ sourceFor: source, fetchDesired: never, reportInstall: never },
+          close: async () => undefined,
+        },
       },
       signal,
     );
