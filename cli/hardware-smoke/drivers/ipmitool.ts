@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { BilletError } from '#shared/errors.ts';
 import type { Bmc } from '../bmc.ts';
 import { type ConsoleSource, chunks } from '../chunks.ts';
@@ -29,6 +30,7 @@ export interface IpmitoolOptions {
 
 const COMMAND_MS = 60_000;
 const SOL_START_MS = 45_000;
+const KEPT_BYTES = 4 * 1024 * 1024;
 const RMCP_PORT = '623';
 
 export function ipmitool({ bmc, program = 'ipmitool' }: IpmitoolOptions): Ipmitool {
@@ -58,6 +60,8 @@ export function ipmitool({ bmc, program = 'ipmitool' }: IpmitoolOptions): Ipmito
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         said = (said + text).slice(-4096);
       });
+      // What comes before somebody reads is kept for him.
+      const output = child.stdout.pipe(new PassThrough({ highWaterMark: KEPT_BYTES }));
       try {
         await untilOperational(child, signal);
       } catch (error) {
@@ -69,7 +73,7 @@ export function ipmitool({ bmc, program = 'ipmitool' }: IpmitoolOptions): Ipmito
       return {
         console: {
           name: `serial over LAN of ${bmc.url.hostname}`,
-          read: (until) => chunks(child.stdout, until),
+          read: (until) => chunks(output, until),
         },
         async close(until) {
           await end(child);
@@ -85,13 +89,12 @@ async function untilOperational(child: ChildProcess, signal: AbortSignal): Promi
   const { stdout } = child;
   if (stdout === null) throw new TypeError('no output of ipmitool');
   const started = Promise.withResolvers<void>();
-  const look = () => {
-    const block = stdout.read() as Buffer | null;
-    if (block === null) return;
-    stdout.unshift(block);
-    if (block.includes('operational')) started.resolve();
+  let said = '';
+  const look = (block: Buffer) => {
+    said = (said + block.toString('latin1')).slice(-1024);
+    if (said.includes('operational')) started.resolve();
   };
-  stdout.on('readable', look);
+  stdout.on('data', look);
   const ended = once(child, 'close').then(() => Promise.reject(new Error('ipmitool ended')));
   ended.catch(() => undefined);
   const late = AbortSignal.any([signal, AbortSignal.timeout(SOL_START_MS)]);
@@ -100,7 +103,7 @@ async function untilOperational(child: ChildProcess, signal: AbortSignal): Promi
   try {
     await Promise.race([started.promise, ended, stopped]);
   } finally {
-    stdout.off('readable', look);
+    stdout.off('data', look);
   }
 }
 

@@ -14,7 +14,7 @@ export const ServiceRoot = z.object({
   Product: maybe(z.string()),
   Systems: maybe(Link),
   Managers: maybe(Link),
-  /** Where sessions are made, so that nothing else has to be read before a login (DSP0266 13.3.4). */
+  /** Where sessions are made, so that nothing else has to be read before a login (DSP0266, "Session login"). */
   Links: z.object({ Sessions: Link }),
 });
 
@@ -65,7 +65,7 @@ export const ComputerSystem = z.object({
 });
 export type ComputerSystem = z.infer<typeof ComputerSystem>;
 
-/** Where allowable values are not on the action itself (DSP0266 9.6). */
+/** Where allowable values are not on the action itself (DSP0266, "Action info annotation"). */
 export const ActionInfo = z.object({
   Parameters: z.array(z.object({ Name: z.string(), AllowableValues: maybe(z.array(z.string())) })),
 });
@@ -100,7 +100,7 @@ export const Task = z.object({
   Messages: maybe(z.array(Message)),
 });
 
-/** DSP0266 8.7, error responses. */
+/** DSP0266, "Error responses". */
 export const ErrorBody = z.object({
   error: z.object({
     code: maybe(z.string()),

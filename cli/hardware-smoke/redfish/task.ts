@@ -1,5 +1,5 @@
-// Where an operation stands that a service does in the background (DSP0266 12.2, asynchronous
-// operations; Task of DSP0268), and how long to wait before it is asked again. Pure.
+// Where an operation stands that a service does in the background (DSP0266, "Asynchronous
+// operations"; Task of DSP0268), and how long to wait before it is asked again. Pure.
 
 import { problemOf, taskProblem } from './problem.ts';
 import { Task } from './schema.ts';

@@ -19,6 +19,8 @@ const LIMIT_MS = 20_000;
 export function bmcDispatcher({ fingerprint, ca }: BmcTrust): Dispatcher {
   const open = buildConnector({
     timeout: LIMIT_MS,
+    // A resumed connection shows no certificate that could be compared.
+    maxCachedSessions: 0,
     // The pin below is stricter: this very certificate, whoever signed it.
     rejectUnauthorized: fingerprint === null,
     ...(ca !== null && { ca }),
