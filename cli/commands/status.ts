@@ -20,12 +20,7 @@ const claimsPair = (count: number): [string, string][] =>
 const installsPair = (count: number): [string, string][] =>
   count === 0
     ? []
-    : [
-        [
-          'refused',
-          `${count} cannot be installed as planned: billet instance list --state installing`,
-        ],
-      ];
+    : [['installs', `${count} wait for a person: billet instance list --state installing`]];
 
 export function statusCommand(io: CommandIo): Command {
   const command = new Command('status').description(
@@ -45,7 +40,7 @@ export function statusCommand(io: CommandIo): Command {
             ['open tasks', String(status.openTasks)],
             ...signalsPair(status.openSignals),
             ...claimsPair(status.openClaims),
-            ...installsPair(status.refusedInstalls),
+            ...installsPair(status.waitingInstalls),
             ...aheadPair(status.ahead),
             ['revision', `${status.revision} of history ${status.history}`],
             ['ca', status.ca],

@@ -109,3 +109,19 @@ test('claims are slowed down by address and altogether; wrong codes by who tries
   now += RATES.codes.intervalMs;
   assert.equal(await limits.guardCode('operator:eve', right), 'found');
 });
+
+test('a claim that an older version answered is still that answer, by a person', async (t) => {
+  const { records, ask } = await setUp(t);
+  const { waits: _, ...asked } = await ask('old');
+  const decision = { by: 'operator:ann', at: 1, node: 'web-1', instance: null };
+  for (const [old, by] of [
+    [{ ...asked, decision }, 'operator:ann'],
+    [asked, undefined],
+  ] as const) {
+    const value = JSON.stringify({ v: 1, record: old });
+    await records.store.commit([], [{ kind: 'put', key: records.claims.key(asked.code), value }]);
+    const found = (await records.claims.get(asked.code))?.record;
+    assert.deepEqual([found?.waits, found?.decision?.by], [null, by]);
+    assert.equal(found?.decision?.identifier ?? null, null);
+  }
+});

@@ -20,7 +20,7 @@ export const InstallRecord = z.strictObject({
   /** What the order says in the place of the plan's own: null leaves that as it is. */
   wipeId: WipeId.nullable(),
   diskSerial: z.string().min(1).max(256).nullable(),
-  /** Its node refused, and waits for another plan: a person has to say what is meant. */
+  /** Its node refused, or plans only, and waits: a person has to say what is meant. */
   waits: z.boolean(),
 });
 export type InstallRecord = z.infer<typeof InstallRecord>;
@@ -31,7 +31,7 @@ export const ReportRecord = z.strictObject({
   at: Moment,
   /** When the first step of this event was reported; null before. */
   startedAt: Moment.nullable(),
-  /** Code and text of the problem that was told last, so that each is told once. */
+  /** What was told last of a problem, so that each is told once. */
   told: z.string().max(2048).nullable(),
 });
 export type ReportRecord = z.infer<typeof ReportRecord>;

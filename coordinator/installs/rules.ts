@@ -112,10 +112,12 @@ export function absorb(
     startedAt: started ?? (report.state === 'installing' ? now : null),
     told: known?.told ?? null,
   };
-  const { id } = before;
   switch (report.state) {
-    case 'planned':
-      return { next: before, kept: { ...kept, report }, news: [] };
+    case 'planned': {
+      const disk = report.disk === null ? 'a disk' : diskText(report.disk);
+      const text = `a dry run: it would install itself to ${disk}, and waits`;
+      return waiting(before, { kept: { ...kept, report }, kind: 'install_planned', text, now });
+    }
     case 'installing': {
       const next = {
         ...enter(
@@ -146,23 +148,39 @@ export function absorb(
         install.doneAt === null ? [{ kind: 'installed', text: `installed on ${disk}` }] : [];
       return { next, kept: { ...kept, told: null }, news };
     }
-    default: {
-      const { code = 'INTERNAL', text = '' } = report.problem ?? {};
-      const told = `${code}: ${text}`;
-      const kind = report.state === 'refused' ? 'install_refused' : 'install_failed';
-      const next = enter(before, after(before.state, 'install'), now);
-      const isNew = kept.told !== told;
-      return {
-        next: {
-          ...next,
-          reason: told.slice(0, 1024),
-          install: { ...install, waits: report.state === 'refused' },
-        },
-        kept: { ...kept, told },
-        news: isNew ? [{ kind, text: `${told}; billet instance show ${id}` }] : [],
-      };
+    case 'refused':
+    case 'failed': {
+      const { code = 'INTERNAL', text: what = '' } = report.problem ?? {};
+      const text = `${code}: ${what}`;
+      return waiting(before, { kept, kind: `install_${report.state}`, text, now });
     }
   }
+}
+
+/** It installs, and gets no further now: what it says is told once. */
+function waiting(
+  before: InstanceRecord,
+  said: {
+    readonly kept: ReportRecord;
+    readonly kind: string;
+    readonly text: string;
+    readonly now: number;
+  },
+): Absorbed {
+  const { kept, kind, text, now } = said;
+  const entered = enter(before, after(before.state, 'install'), now);
+  const waits = kept.report.state !== 'failed';
+  const news =
+    kept.told === text ? [] : [{ kind, text: `${text}; billet instance show ${before.id}` }];
+  return {
+    next: {
+      ...entered,
+      reason: text.slice(0, 1024),
+      install: before.install && { ...before.install, waits },
+    },
+    kept: { ...kept, told: text.slice(0, 2048) },
+    news,
+  };
 }
 
 const diskText = ({

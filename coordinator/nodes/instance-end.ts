@@ -200,7 +200,11 @@ export async function closeDraft(
   const isProven = machine !== null && !machine.abandoned;
   const operation = isProven ? await records.operations.get(machine.operation) : null;
   const indexed = machine && (await records.machines.get(machine.uuid));
-  const [drain, warm] = await Promise.all([records.drains.get(id), records.warm.get(id)]);
+  const [drain, warm, install] = await Promise.all([
+    records.drains.get(id),
+    records.warm.get(id),
+    records.installs.get(id),
+  ]);
   return {
     changes: [
       records.instances.put(id, next, revision),
@@ -208,6 +212,7 @@ export async function closeDraft(
       ...(indexed ? [records.machines.drop(indexed.id, indexed.revision)] : []),
       ...(drain ? [records.drains.drop(id, drain.revision)] : []),
       ...(warm ? [records.warm.drop(id, warm.revision)] : []),
+      ...(install ? [records.installs.drop(id, install.revision)] : []),
       ...(await nodeChanges(records, record)),
       told(records, COORDINATOR, id, 'instance.terminated', reason),
     ],

@@ -143,7 +143,7 @@ export interface Waiting {
   readonly signalled: number;
   /** Seen empty: what comes next is for a person to say. */
   readonly drained?: boolean;
-  /** `waits`: its node refused the install plan, and a person has to give it another. */
+  /** `waits`: its node refused the install plan, or shows it only, and a person has to go on. */
   readonly install?: { readonly waits: boolean } | null;
 }
 
@@ -158,7 +158,7 @@ export function deadlinesOf({
   return PROVIDED[state] ?? [];
 }
 
-/** Its installation was refused: that has no deadline, and shows. */
+/** Its installation waits for a person: that has no deadline, and shows. */
 export const waitsForPlan = ({ state, install }: Pick<Waiting, 'state' | 'install'>): boolean =>
   state === 'installing' && install?.waits === true;
 

@@ -4,7 +4,9 @@ import { systemClock } from '#shared/clock.ts';
 import { NodeSpec } from '#shared/schema/records.ts';
 import { records as openRecords } from '../records.ts';
 import { sqliteStore } from '../store/sqlite.ts';
+import { INSTANCE_MIGRATIONS, NODE_MIGRATIONS } from './migrations.ts';
 import { putNodeSpec } from './node-writes.ts';
+import { InstanceRecord, NodeRecord } from './records.ts';
 import { nodeView } from './views.ts';
 
 /** As version 0.1.0 wrote them, byte for byte. */
@@ -62,4 +64,26 @@ test('a node that version 1 stored comes to what its spec said, at the same gene
   } finally {
     await store.close();
   }
+});
+
+/** As version 2 wrote it, with an install plan that nothing acted on. */
+const OLD_INSTANCE = {
+  ...{ id: INSTANCE, node: 'web-1', pool: null, provider: 'manual', lifecycleClass: 'persistent' },
+  ...{ state: 'running', reason: '', createdAt: 1, stateSince: 1, signalled: 0, generation: 1 },
+  ...{ answer: 0, kept: [1], goods: [1], rejected: [], boot: { ordered: false, token: null } },
+  ...{ openTokens: [], facts: null, bootId: null, certificate: null, drained: false },
+  ...{ replace: false, preemption: null, machine: null },
+};
+
+test('an instance of version 2 installs nothing by itself, and its node is registered as it was', () => {
+  const instance = InstanceRecord.parse(INSTANCE_MIGRATIONS[2]?.(OLD_INSTANCE));
+  assert.equal(instance.install, null);
+  const { instance: _, ...first } = OLD_NODE;
+  const second = NODE_MIGRATIONS[1]?.({ ...first, instance: null });
+  const node = NodeRecord.parse(NODE_MIGRATIONS[2]?.(second));
+  const { macs, serial, assetTag, claimBy } = node.spec;
+  assert.deepEqual(
+    [macs, serial, assetTag, claimBy],
+    [OLD_NODE.spec.macs, null, null, 'identifier'],
+  );
 });

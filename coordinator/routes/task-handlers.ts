@@ -51,11 +51,11 @@ export const stateHandlers: StateHandlers = {
   },
 
   async getStatus(_, { records, authority, live, clock }) {
-    const { refused = 0, ...others } = await countBy(records.instances, (one) =>
-      waitsForPlan(one) ? 'refused' : one.state,
+    const { waiting = 0, ...others } = await countBy(records.instances, (one) =>
+      waitsForPlan(one) ? 'waiting' : one.state,
     );
     const { installing = 0 } = others;
-    const instances = refused === 0 ? others : { ...others, installing: installing + refused };
+    const instances = waiting === 0 ? others : { ...others, installing: installing + waiting };
     const claims = (await records.claimIndex.get(INDEX))?.record.claims ?? [];
     const { open = 0, acknowledged = 0 } = await countBy(records.signals, ({ state }) => state);
     const { revision } = await records.store.get('status');
@@ -73,7 +73,7 @@ export const stateHandlers: StateHandlers = {
         openSignals: open + acknowledged,
         openClaims: claims.filter((one) => one.state === 'open' && one.expiresAt > clock.now())
           .length,
-        refusedInstalls: refused,
+        waitingInstalls: waiting,
       },
     };
   },

@@ -83,8 +83,8 @@ export const getStatus = {
     openSignals: z.int().nonnegative().default(0),
     /** Machines that wait to be let in. */
     openClaims: z.int().nonnegative().default(0),
-    /** Instances whose node refused its install plan, and waits for another. */
-    refusedInstalls: z.int().nonnegative().default(0),
+    /** Instances whose node refused its install plan, or shows it only, and waits for a person. */
+    waitingInstalls: z.int().nonnegative().default(0),
   }),
 } as const satisfies Route;
 

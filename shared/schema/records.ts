@@ -122,7 +122,7 @@ export const InstanceInstall = z.object({
   /** What the order says in the place of the plan's own. */
   wipeId: WipeId.nullable(),
   diskSerial: z.string().nullable(),
-  /** Its node refused, and waits for another plan. */
+  /** Its node refused, or plans only, and waits for a person. */
   waits: z.boolean(),
   /** When its first step was reported. */
   startedAt: Timestamp.nullable(),

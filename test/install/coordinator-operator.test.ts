@@ -82,7 +82,7 @@ test('a node that refuses shows why, for each disk, and what to run; with the wi
   assert.match(shown, /^vda +7\.5 GiB +disk-a +yes +wipe-0123456789abcdef\n {2}the plan means it/m);
   assert.match(shown, /^vdb +3\.7 GiB +disk-b +no +-\n {2}its serial is disk-b$/m);
   assert.match(await lines('instance', 'list'), /refused-1 +installing +refused/);
-  assert.match(await lines('status'), /^refused +1 cannot be installed as planned/m);
+  assert.match(await lines('status'), /^installs +1 wait for a person/m);
 
   assert.match(
     await lines('instance', 'install', 'refused-1', '--wipe', WIPE),

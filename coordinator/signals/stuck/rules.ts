@@ -77,10 +77,12 @@ function stuck(one: Waiter, now: number): Finding {
 
 function textOf(one: Waiter, since: string): string {
   const name = one.node ?? one.id;
-  if (waitsForPlan(one))
-    return `${name} cannot be installed as its plan says, and waits for a person`;
+  if (waitsForPlan(one)) return `${name} ${waitText(one)}, and waits for a person`;
   return one.state === 'failed' ? `${name} has failed, and waits for a person` : since;
 }
+
+const waitText = ({ installProblem }: Waiter): string =>
+  installProblem === null ? 'shows what it would install' : 'cannot be installed as its plan says';
 
 type Cause = Pick<Finding, 'cause' | 'hint'> & Partial<Pick<Finding, 'steps'>>;
 
@@ -97,6 +99,8 @@ export function likelyCause(one: Waiter, now: number): Cause {
     if (said !== null) return said;
     if (heartbeat === null && state === 'bootstrapping') return contactCause(one);
   }
+  if (waitsForPlan(one))
+    return { cause: reason, hint: 'boot it without billet.install=dry-run, and it installs' };
   if (state === 'pending' || state === 'provisioning') return bootCause(one);
   const deadline = deadlinesOf(one)[0];
   return {
