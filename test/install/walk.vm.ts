@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
+import type { Marker } from '#shared/markers.ts';
 import type { Instance } from '#shared/schema/records.ts';
 import type { Chassis } from '../../lab/chassis.ts';
 import { shellOf } from '../../lab/node.ts';
@@ -75,6 +76,16 @@ async function switchOn(name: string, withMedium: boolean): Promise<PoweredMachi
 const isRunning = ({ state, heartbeat, generation, confirmed }: Instance): boolean =>
   state === 'running' && heartbeat?.phase === 'ready' && confirmed === generation;
 
+/** Nothing may go wrong on the way: the first failure ends the wait. */
+async function reached(machine: PoweredMachine, stage: Marker, timeoutMs: number, from = 0) {
+  const { marker } = await machine.waitFor((each) => each.failure || each.stage === stage, {
+    timeoutMs,
+    from,
+  });
+  assert.equal(marker.failure, false, JSON.stringify(marker));
+  return marker;
+}
+
 const uptime = (machine: PoweredMachine, marker: string, from = 0): string =>
   `${marker} after ${machine.sightings
     .slice(from)
@@ -87,9 +98,9 @@ test('one ISO installs two blank machines onto the disks that their classes mean
   await Promise.all(
     NODES.map(async (name) => {
       const machine = await switchOn(name, true);
-      const { marker } = await machine.waitFor('install-plan', { timeoutMs: INSTALL_MS - 20_000 });
-      assert.match(JSON.stringify(marker.fields), new RegExp(`${name.split('-')[0]}-root`));
-      await machine.waitFor('installed', { timeoutMs: INSTALL_MS - 10_000 });
+      const { fields } = await reached(machine, 'install-plan', INSTALL_MS - 20_000);
+      assert.equal(fields.serial, `${name.split('-')[0]}-root`);
+      await reached(machine, 'installed', INSTALL_MS - 10_000);
       process.stderr.write(`# ${name}: ${uptime(machine, 'installed')}\n`);
     }),
   );
@@ -101,17 +112,14 @@ test('each restarts from its own disk, though the medium is still in, and become
   await Promise.all(
     MACHINES.map(async ({ name, modules }) => {
       const machine = of(powered, name);
-      await machine.waitFor('boot-slot', { timeoutMs: BOOT_MS - 20_000 });
+      await reached(machine, 'boot-slot', BOOT_MS - 30_000);
+      await reached(machine, 'ready', BOOT_MS - 20_000);
       const instance = await rack.until(name, 'running', isRunning, BOOT_MS - 10_000);
       process.stderr.write(`# ${name}: running; ${uptime(machine, 'ready')}\n`);
       assert.equal(instance.id, of(rack.instances, name).id);
       const merged = instance.heartbeat?.modules?.map((module) => module.name).sort();
       assert.deepEqual(merged, [...modules].sort());
       await assertVerified(machine);
-      assert.deepEqual(
-        machine.sightings.filter(({ marker }) => marker.failure).map(({ marker }) => marker),
-        [],
-      );
     }),
   );
 });
@@ -136,8 +144,8 @@ test('power is cut; without the medium, each comes back as what it was, and pull
   await Promise.all(
     NODES.map(async (name) => {
       const machine = await switchOn(name, false);
-      const pulled = await machine.waitFor('pulled', { timeoutMs: BOOT_MS - 30_000 });
-      assert.equal(pulled.marker.fields.bytes, '0');
+      const { fields } = await reached(machine, 'pulled', BOOT_MS - 30_000);
+      assert.equal(fields.bytes, '0');
       const earlier = of(before, name);
       const instance = await rack.until(
         name,
