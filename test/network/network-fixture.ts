@@ -90,6 +90,8 @@ export async function cable(t: TestContext, programs: string): Promise<Cable> {
   // A server's own addresses are there at once.
   ip('netns', 'exec', other, 'sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0');
   ip('netns', 'exec', other, 'sysctl', '-qw', 'net.ipv6.conf.srv0.accept_dad=0');
+  // A router that says it is none is forgotten (RFC 4861 §7.3.3).
+  ip('netns', 'exec', other, 'sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1');
   return {
     there: (...argv) => ip('netns', 'exec', other, ...argv),
     here: (...argv) => ip('netns', 'exec', own, ...argv),

@@ -47,7 +47,11 @@ describe('the network of a boot', { concurrency: 4, skip }, () => {
     );
     const outcome = await net.boot('quiet');
     assert.match(cidrs(outcome)?.[0] ?? '', /^2001:db8::.*\/64$/, JSON.stringify(outcome));
-    assert.deepEqual(outcome.up?.dns, ['2001:db8::53'], 'by stateless DHCPv6');
+    assert.deepEqual(
+      outcome.up?.dns,
+      ['2001:db8::53'],
+      `by stateless DHCPv6: ${JSON.stringify(outcome)}`,
+    );
     // busybox lists no route that an advertisement made.
     assert.match(net.here('ip', '-6', 'route'), /default via fe80::\S+ dev eth0 proto ra/);
   });
