@@ -87,11 +87,12 @@ export async function cable(t: TestContext, programs: string): Promise<Cable> {
     [other, ['lo', 'srv0']],
   ] as const)
     for (const link of links) ip('-n', name, 'link', 'set', link, 'up');
-  // A server's own addresses are there at once.
-  ip('netns', 'exec', other, 'sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0');
-  ip('netns', 'exec', other, 'sysctl', '-qw', 'net.ipv6.conf.srv0.accept_dad=0');
-  // A router that says it is none is forgotten (RFC 4861 §7.3.3).
-  ip('netns', 'exec', other, 'sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1');
+  // A server's own addresses are there at once; a router that says it is none is forgotten (RFC 4861 §7.3.3).
+  const knobs = { 'all/accept_dad': 0, 'srv0/accept_dad': 0, 'all/forwarding': 1 };
+  for (const [name, value] of Object.entries(knobs)) {
+    const script = `echo ${value} > /proc/sys/net/ipv6/conf/${name}`;
+    ip('netns', 'exec', other, 'sh', '-c', script);
+  }
   return {
     there: (...argv) => ip('netns', 'exec', other, ...argv),
     here: (...argv) => ip('netns', 'exec', own, ...argv),
