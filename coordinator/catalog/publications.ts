@@ -33,6 +33,8 @@ export async function assertHeld(
     ['kernel', boot.repository, boot.kernel],
     ['initramfs', boot.repository, boot.initramfs],
   ];
+  if (boot.uki !== null) parts.push(['UKI', boot.repository, boot.uki]);
+  if (boot.loader !== null) parts.push(['loader', boot.repository, boot.loader]);
   if (root !== null)
     parts.push(
       ['manifest of the root', root.repository, root.manifest],

@@ -36,7 +36,7 @@ export const PublicationSpec = z.strictObject({
 export type PublicationSpec = z.infer<typeof PublicationSpec>;
 
 export const Publication = resourceOf(PublicationSpec).extend({
-  /** SHA-256 over the digests of kernel, initramfs and root: the same content, the same digest. */
+  /** SHA-256 over the digests of all its parts: the same content, the same digest. */
   digest: Digest,
   publishedAt: Timestamp.nullable(),
   /** Whether it is what its platform's nodes boot with now. */
