@@ -2,7 +2,7 @@
 // disk that fails once; a power cut in the middle. Its restart from the disk is walk.vm.ts.
 
 import assert from 'node:assert/strict';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MarkerRecord } from '#shared/markers.ts';
@@ -23,9 +23,9 @@ const NODE = 'disk-1';
 const GIB = 2 ** 30;
 const [ROOT, OTHER] = ['the-root', 'another'];
 const BOOT_MS = 120_000;
-/** blkdebug(QEMU): the first write fails, and no other. */
+/** blkdebug(QEMU docs/devel/blkdebug.txt): the first write fails, and no other. */
 const FIRST_WRITE_FAILS =
-  '[inject-error]\nevent = "pwritev"\niotype = "write"\nerrno = "5"\nonce = "on"\n';
+  '[inject-error]\nevent = "none"\niotype = "write"\nerrno = "5"\nonce = "on"\n';
 
 let stage: Stage;
 let rack: Rack;
@@ -61,11 +61,10 @@ const show = async () => Instance.parse(await stage.fleet.billet('instance', 'sh
 test('two disks that the plan means: the machine waits, and both are told of, each with its reason', {
   timeout: BOOT_MS + 60_000,
 }, async () => {
+  const faults = join(stage.dir, 'faults.conf');
+  await writeFile(faults, FIRST_WRITE_FAILS);
   machine = stage.keep(
-    await chassis.powerOn({
-      medium: { cdrom: rack.iso },
-      faults: { [ROOT]: FIRST_WRITE_FAILS },
-    }),
+    await chassis.powerOn({ medium: { cdrom: rack.iso }, faults: { [ROOT]: faults } }),
   );
   const { marker, atSeconds } = await machine.waitFor(failure('INSTALL_DISK_AMBIGUOUS'), {
     timeoutMs: BOOT_MS,
