@@ -143,10 +143,13 @@ export function storeModules(deps: StoreModulesDeps): StoreModules {
         if (!keep.modules.includes(manifest)) verified.delete(manifest);
     },
 
+    // Each image that is mounted has what the whole store has: that is said once.
     conditions: () => [
-      ...store.conditions,
-      ...[...mountConditions.values()].flat(),
-      ...[...verified.values()].flatMap(({ conditions }) => conditions),
+      ...new Set([
+        ...store.conditions,
+        ...[...mountConditions.values()].flat(),
+        ...[...verified.values()].flatMap(({ conditions }) => conditions),
+      ]),
     ],
   };
 }
