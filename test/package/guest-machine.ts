@@ -10,7 +10,8 @@ import { fileDisk, guest } from './guest.ts';
 import { type GuestFleet, guestFleet, NODE } from './guest-fleet.ts';
 import { type PackageFiles, packageFiles } from './package-fixture.ts';
 
-export const SLOW_MS = 90_000;
+/** An emulated machine on a busy host. */
+export const SLOW_MS = 200_000;
 /** Where the second disk is mounted. */
 export const FILES = '/run/files';
 const MAC = '52:54:00:b1:77:01';
