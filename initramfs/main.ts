@@ -2,7 +2,6 @@
 // With `check`, all of it is made a second time from nothing, from the same bundle of the agent, and has
 // to have the same bytes.
 
-import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { cacheDirOf } from '#shared/build-cache.ts';
@@ -56,12 +55,13 @@ const ISO = 'billet.iso';
 export async function buildImage(request: BuildRequest, io: BuildIo): Promise<BuiltImage> {
   const start = io.clock.monotonic();
   const { warnings, signer, ...checked } = await checkRequest(request, io.clock);
+  const dir = resolve(request.out);
+  await makeFolder(dir);
   const cacheDir = resolve(request.cache ?? cacheDirOf(io.env));
   const { clock, signal, progress } = io;
   const options: MediumOptions = { ...{ cacheDir, clock, signal, progress }, ...checked, signer };
   const first = await build(options, request.iso);
   if (request.check) await buildAgainAndCompare(first, options, request.iso);
-  const dir = resolve(request.out);
   const files = await place(first, dir);
   const { info, kernelRelease } = first.programs.image;
   return {
@@ -119,20 +119,33 @@ async function buildAgainAndCompare(
   }
 }
 
-/** Every file is there whole before the first takes its name. */
+/** Before the minutes of a build, not after them. */
+async function makeFolder(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+    throw new BilletError('ARGUMENT_INVALID', `${dir} cannot be made: ${cause.code}`, {
+      hint: 'name a folder with --out, or the place for one',
+      cause,
+    });
+  });
+}
+
+/** Every file is there whole before the first takes its name; what was there stays where that fails. */
 async function place({ programs, sources }: Built, dir: string): Promise<BuiltFile[]> {
-  await mkdir(dir, { recursive: true });
   const partial = (name: string) => join(dir, `.${name}.partial`);
+  const names = [...sources.keys(), 'command-line'];
   const files: BuiltFile[] = [];
-  for (const [name, source] of sources) {
-    await copyFile(source, partial(name));
-    const { size } = await stat(source);
-    files.push({ name, sizeBytes: size, digest: await fileDigest(source) });
+  try {
+    for (const [name, source] of sources) {
+      await copyFile(source, partial(name));
+      const { size } = await stat(source);
+      files.push({ name, sizeBytes: size, digest: await fileDigest(source) });
+    }
+    await writeFile(partial('command-line'), `${programs.commandLine}\n`);
+    for (const name of names) await rename(partial(name), join(dir, name));
+  } finally {
+    for (const name of names) await rm(partial(name), { force: true });
   }
-  await writeFile(partial('command-line'), `${programs.commandLine}\n`);
-  for (const name of [...sources.keys(), 'command-line'])
-    await rename(partial(name), join(dir, name));
   // Of an earlier build, and of another image.
-  if (!sources.has(ISO) && existsSync(join(dir, ISO))) await rm(join(dir, ISO));
+  if (!sources.has(ISO)) await rm(join(dir, ISO), { force: true });
   return files;
 }

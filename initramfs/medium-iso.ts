@@ -5,7 +5,7 @@
 //
 // UEFI starts the UKI itself, with no loader between: under Secure Boot one signature covers everything.
 
-import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
 import { type MediumTools, WORK } from './medium-tools.ts';
@@ -31,7 +31,7 @@ const FAT_VOLUME_ID = '42494c54';
 const MIB = 1024 * 1024;
 const ESP_TYPE = 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B';
 
-/** Writes `out`; `dir` is an empty directory for what is made on the way, gone afterwards. */
+/** Writes `out`, beside `dir`: an empty directory for what is made on the way, gone afterwards. */
 export async function writeIso(
   tools: MediumTools,
   parts: IsoParts,
@@ -46,7 +46,7 @@ export async function writeIso(
   await writeGrub(tools, parts.key, dir);
   await writeEsp(tools, parts.uki, dir);
   await writeImage(tools, parts.key, dir);
-  await copyFile(join(dir, 'billet.iso'), out);
+  await rename(join(dir, 'billet.iso'), out);
   await rm(dir, { recursive: true });
 }
 
