@@ -21,6 +21,8 @@ const USAGE = `usage: billet agent run [--config FILE]       run as the agent of
        billet agent plan [--json]             what it would do next
        billet agent detach                    stop and unmount all modules, when no agent runs
        billet agent boot                      bring a machine up; in the initramfs only
+       billet agent nixos-install [--root DIR] [--dry-run]
+                                              onto a disk, from a NixOS installer
 
 WORDS   --identity FILE                       JSON of \`billet token create --write\`; - is stdin
   or    --coordinator URL --ca sha256:DIGEST  to be claimed by an operator, and with
@@ -40,6 +42,8 @@ const OPTIONS = {
   policy: { type: 'string' },
   'no-start': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
+  root: { type: 'string' },
+  'dry-run': { type: 'boolean', default: false },
 } as const;
 
 /** Runs one command to its end. Throws a BilletError, or a defect. */
@@ -98,6 +102,10 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
       const { runBoot } = await import('./boot/run-boot.ts');
       await runBoot(await machinePorts({ ...io, metadata: config.metadata }), signal);
       return;
+    }
+    case 'nixos-install': {
+      const { nixosInstall } = await import('./nix/install/command.ts');
+      return await nixosInstall(config, options, io, say, signal);
     }
     default:
       throw new BilletError('ARGUMENT_INVALID', `no command ${JSON.stringify(verb ?? '')}`, {

@@ -10,6 +10,7 @@ let
   modules = {
     agent = import ./modules/agent.nix;
     coordinator = import ./modules/coordinator.nix;
+    install = import ./modules/install.nix;
   };
   # Beside the module of the agent, in the installer's environment, from which a machine is installed.
   installer = kind: lib.nixosSystem {

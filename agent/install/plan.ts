@@ -11,13 +11,15 @@ import {
   type InstallStep,
 } from '#shared/schema/install-report.ts';
 import { isFinished } from './record.ts';
-import { isLaidOutBy, type Profile, type SeenDisk } from './seen.ts';
+import { isInstalledBy, isLaidOutBy, type Profile, type SeenDisk } from './seen.ts';
 import { describeContent, wipeId } from './wipe-id.ts';
 
 export interface PlanRequest {
   readonly order: InstallOrder;
   readonly instance: Desired['instance'];
   readonly bootImage: Desired['bootImage'];
+  /** What is installed brings a boot loader of its own (NixOS): no boot image is written. */
+  readonly ownLoader?: boolean;
   readonly firmware: Facts['firmware'];
   readonly disks: readonly SeenDisk[];
   /** Of the boot image. */
@@ -49,9 +51,7 @@ export type InstallDecision =
 export function planInstall(request: PlanRequest): InstallDecision {
   const { order, disks } = request;
   const { event } = order;
-  const here = disks.find(
-    (disk) => isOf(disk, event) && isLaidOutBy(disk, event) && isFinishedOn(disk),
-  );
+  const here = disks.find((disk) => isInstalledBy(disk, event));
   if (here !== undefined) return { kind: 'present', on: here };
   const found = select(request);
   const { candidates } = found;
@@ -105,12 +105,12 @@ function select({ order: { plan }, disks, profiles }: PlanRequest) {
   return { ...selection, candidates };
 }
 
-function assertInstallable({ firmware, bootImage }: PlanRequest): void {
+function assertInstallable({ firmware, bootImage, ownLoader }: PlanRequest): void {
   if (firmware !== 'uefi')
     throw new BilletError('INSTALL_FIRMWARE', 'this machine was started by a BIOS, not by UEFI', {
       hint: 'switch the firmware to UEFI boot, or run the machine without an install plan',
     });
-  if (bootImage?.uki && bootImage.loader) return;
+  if (ownLoader === true || (bootImage?.uki && bootImage.loader)) return;
   const lacks = bootImage === null ? 'there is no boot image' : 'it has no UKI or no loader';
   throw new BilletError(
     'INSTALL_IMAGE_INCOMPLETE',

@@ -26,6 +26,8 @@ export interface Builder {
   /** Another one, which signed nothing unless it is asked to. */
   readonly foreignKey: string;
   build(name: string, activation?: string): BuiltSystem;
+  /** What a Nix expression comes to. */
+  buildFrom(name: string, expression: string): BuiltSystem;
   sign(path: string, by?: 'own' | 'foreign', closure?: boolean): void;
   /** Into the binary cache that lies in a directory. */
   publish(path: string, cache?: string): string;
@@ -58,8 +60,11 @@ export function builder(dir: string): Builder {
     key: keys.own.key,
     foreignKey: keys.foreign.key,
     build(name, activation = WORKS) {
+      return this.buildFrom(name, expression(name, activation));
+    },
+    buildFrom(name, text) {
       const file = join(dir, `${name}.nix`);
-      writeFileSync(file, expression(name, activation));
+      writeFileSync(file, text);
       const path = nix('nix-build', ['--store', store, '--no-out-link', file]);
       const info = nix('nix', ['path-info', '--store', store, '--json', path]);
       const [entry] = JSON.parse(info) as { references: string[] }[];

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AgentConfig } from '../../agent/config.ts';
+import { INSTALL_DISK, PROGRAMS } from '../../agent/nix/install/programs.ts';
 import { parseConfig } from '../../coordinator/config.ts';
 import { SourceIdentity } from '../../shared/schema/identity.ts';
 import { TrustPolicy } from '../../shared/schema/trust-policy.ts';
@@ -44,7 +45,7 @@ test('nix flake reads it: packages, overlay, modules, configurations, checks, sh
     assert.equal(shown.devShells[system].default.type, 'derivation');
     assert.equal(shown.formatter[system].type, 'derivation');
   }
-  assert.deepEqual(Object.keys(shown.nixosModules), ['agent', 'coordinator', 'default']);
+  assert.deepEqual(Object.keys(shown.nixosModules), ['agent', 'coordinator', 'default', 'install']);
   assert.deepEqual(Object.keys(shown.nixosConfigurations), ['iso', 'netboot']);
   assert.equal(shown.overlays.default.type, 'nixpkgs-overlay');
 });
@@ -173,6 +174,22 @@ for (const [why, machine, said] of REFUSED)
     const all = `(let m = ${machine}; in [ m.system.build.toplevel.drvPath m.systemd.services m.environment.etc m.services.billet.agent.stateDir ])`;
     assert.throws(() => evaluate(store, all), said);
   });
+
+test('a system that is to be installed has the programs that the installer looks for', () => {
+  const scripts = `{ pkgs, ... }: {
+    imports = [ flake.nixosModules.install ];
+    system.build.diskoScript = pkgs.runCommand "disko" { } "";
+    system.build.mountScript = pkgs.runCommand "mount" { } "";
+  }`;
+  const machine = `(machine (${scripts}))`;
+  const found = evaluate(
+    store,
+    `{ inherit (${machine}.system) extraSystemBuilderCmds; inherit (${machine}.services.billet.install) disk; }`,
+  ) as { readonly extraSystemBuilderCmds: string; readonly disk: string };
+  assert.equal(found.disk, INSTALL_DISK);
+  for (const name of Object.values(PROGRAMS))
+    assert.match(found.extraSystemBuilderCmds, new RegExp(`/nix/store/[a-z0-9]{32}-${name} `));
+});
 
 test('a package is built from what its bundles need: they are bundled from its source alone', () => {
   const source = evaluate(store, 'toString flake.packages.x86_64-linux.billet-agent.src', [

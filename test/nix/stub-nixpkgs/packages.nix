@@ -25,5 +25,6 @@ lib.genAttrs names package // {
     assert args ? npmDeps && args ? npmConfigHook && args ? nodejs;
     derive (args // { deps = [ args.npmDeps args.npmConfigHook args.nodejs ]; });
   mkShell = { packages ? [ ], ... }@args: derive ({ name = "shell"; inherit packages; } // args);
+  writeShellScriptBin = name: text: derive { inherit name text; };
   runCommand = name: env: buildCommand: derive ({ inherit name buildCommand; } // env);
 }

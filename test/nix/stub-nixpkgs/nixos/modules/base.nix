@@ -32,6 +32,7 @@ in
     nix.package = option types.package pkgs.nix;
     nix.settings = option (types.attrsOf types.anything) { };
     nixpkgs.overlays = option (types.listOf types.raw) [ ];
+    system.extraSystemBuilderCmds = option types.lines "";
     system.build = option (types.attrsOf types.package) { };
     system.stateVersion = needed types.str;
     systemd.package = option types.package pkgs.systemd;
@@ -51,7 +52,8 @@ in
 
   config.system.build.toplevel = pkgs.runCommand "nixos-system-stub" { } (
     let failed = builtins.filter (each: !each.assertion) config.assertions; in
-    if failed == [ ] then builtins.toJSON config.systemd.services
+    if failed == [ ]
+    then builtins.toJSON config.systemd.services + config.system.extraSystemBuilderCmds
     else throw "Failed assertions: ${lib.concatStringsSep "; " (map (each: each.message) failed)}"
   );
 }
