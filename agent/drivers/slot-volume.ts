@@ -80,7 +80,11 @@ export function slotVolume(root: string): SlotVolume {
   return {
     async names() {
       const dir = at(LINUX);
-      return (await exists(dir)) ? (await readdir(dir)).sort() : [];
+      try {
+        return (await exists(dir)) ? (await readdir(dir)).sort() : [];
+      } catch (error) {
+        throw diskError(error, `list ${LINUX}`);
+      }
     },
     async digest(path) {
       const hash = createHash('sha256');

@@ -62,10 +62,8 @@ function run(step: Step, deps: ApplyDeps, signal: AbortSignal): Promise<void> {
       return ports.modules.pull(step.module, signal);
     case 'check-modules':
       return check(step, deps, signal);
-    case 'write-slots':
-      return stageSlots(step, deps, signal);
-    case 'mend-slots':
-      return ports.slots?.mend(step, signal) ?? Promise.resolve();
+    case 'keep-slots':
+      return ports.slots?.keep(step, signal) ?? Promise.resolve();
     case 'stage-system':
       return stage(step, deps, signal);
     case 'unstage-system':
@@ -114,14 +112,6 @@ async function stage(
     );
   const manifests = modules.map(({ manifest }) => manifest).sort();
   await state.updateRun({ staged: { generation, systemImage, bootImage, manifests } });
-}
-
-async function stageSlots(
-  { generation, image }: Extract<Step, { kind: 'write-slots' }>,
-  { ports }: ApplyDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  await ports.slots?.stage({ generation, image, good: false }, signal);
 }
 
 async function writeSettings(

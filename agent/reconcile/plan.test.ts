@@ -218,8 +218,7 @@ function take(node: Observed, step: Step): Observed {
       return { ...node, staged: { generation, bootImage, manifests, systemImage: sha256('s') } };
     }
     case 'check-modules':
-    case 'write-slots':
-    case 'mend-slots':
+    case 'keep-slots':
     case 'pull-closure':
     case 'activate-closure':
     case 'collect-closures':

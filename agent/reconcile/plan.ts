@@ -5,7 +5,7 @@ import type { Desired } from '#shared/schema/desired.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import type { Settings } from '#shared/schema/settings.ts';
 import { closureSteps } from '../nix/plan.ts';
-import { mendSteps, stageSteps } from './slot-steps.ts';
+import { keepSteps, stageSteps } from './slot-steps.ts';
 import type { ModuleSettings, Step } from './steps.ts';
 import { stopOrder } from './stop-order.ts';
 import type { AttachedService, Observed, SystemSet, Wanted } from './world.ts';
@@ -66,8 +66,9 @@ export function plan(wanted: Wanted, observed: Observed): Step[] {
   // Last of all, so that everything else of the generation is in its place.
   if (wanted.leave && observed.staged?.generation === desired.generation)
     return [{ kind: 'restart-machine', generation: desired.generation }];
-  const mend = mendSteps(wanted, observed, sameSystem(systemSetOf(desired), observed.booted));
-  if (mend.length > 0) return mend;
+  const runs = sameSystem(systemSetOf(desired), observed.booted);
+  const keep = runs ? keepSteps(wanted, observed.slots) : [];
+  if (keep.length > 0) return keep;
   return wanted.settled ? [...nixosOf('collect-closures'), ...garbageSteps(wanted, observed)] : [];
 }
 
@@ -130,8 +131,8 @@ function pullSteps(wanted: Wanted, observed: Observed): Step[] {
   ];
 }
 
-/** Going back to what runs needs no check. */
-const isNew = ({ kind }: Step): boolean => kind !== 'unstage-system';
+/** Going back to what runs needs no check, and a slot is no module. */
+const isNew = ({ kind }: Step): boolean => kind !== 'unstage-system' && kind !== 'keep-slots';
 
 const checkStep = (desired: Desired, observed: Observed): Step => ({
   kind: 'check-modules',

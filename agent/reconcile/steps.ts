@@ -27,11 +27,9 @@ export const Step = z.discriminatedUnion('kind', [
     /** As the coordinator computed it; another result is refused. */
     expected: Digest.nullable(),
   }),
-  /** The boot slots are as this generation needs them, before it is staged. */
-  z.object({ kind: z.literal('write-slots'), generation: z.int().positive(), image: BootImage }),
-  /** A good one is blessed, a damaged one is written anew. */
+  /** The boot slots hold what this generation boots from; a good one is blessed, a damaged one mended. */
   z.object({
-    kind: z.literal('mend-slots'),
+    kind: z.literal('keep-slots'),
     generation: z.int().positive(),
     image: BootImage.nullable(),
     good: z.boolean(),
@@ -92,8 +90,7 @@ export function unsettles(step: Step): ModuleName | null {
       return step.name;
     case 'pull-module':
     case 'check-modules':
-    case 'write-slots':
-    case 'mend-slots':
+    case 'keep-slots':
     case 'stage-system':
     case 'unstage-system':
     case 'write-settings':
@@ -114,8 +111,7 @@ export function describe(step: Step): string {
     case 'attach-service':
     case 'reattach-service':
       return `${step.kind} ${step.module.name} ${step.module.version}`;
-    case 'write-slots':
-    case 'mend-slots':
+    case 'keep-slots':
     case 'stage-system':
     case 'restart-machine':
       return `${step.kind} generation ${step.generation}`;

@@ -1,6 +1,5 @@
-// The boot slots of a running machine, for its reconcile loop: read in the background, written before a
-// generation is staged, mended at leisure. What goes wrong with mending is a condition, and no failure of
-// the generation that runs.
+// The boot slots of a running machine, for its reconcile loop: read in the background, brought to what is
+// wanted when the loop says so. What goes wrong is a condition, and no failure of the generation that runs.
 
 import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
@@ -13,17 +12,18 @@ import type { SlotsState, WantedSlots } from './work.ts';
 export interface ObservedSlots {
   /** Null: they are being read, or cannot be. */
   readonly state: SlotsState | null;
-  /** Mending failed a short while ago. */
+  /** Something failed a short while ago. */
   readonly resting: boolean;
 }
 
 export interface SlotKeeper {
   /** Returns at once: reading some hundred megabytes holds nothing up. */
   observe(image: BootImage | null): ObservedSlots;
-  /** The next boot takes the wanted boot image up. Throws what keeps it from that. */
-  stage(wanted: WantedSlots, signal: AbortSignal): Promise<void>;
-  /** Blesses and mends. What goes wrong is a condition, and is tried again in some minutes. */
-  mend(wanted: WantedSlots, signal: AbortSignal): Promise<void>;
+  /**
+   * Writes, blesses and mends. What goes wrong is a condition, and is tried again in a minute: the
+   * generation that runs is none the worse for it.
+   */
+  keep(wanted: WantedSlots, signal: AbortSignal): Promise<void>;
   /** What the boot image that runs is called, where that is known. */
   release(): SlotImage['release'];
   conditions(): readonly Condition[];
@@ -34,7 +34,7 @@ export interface KeeperDeps {
   readonly slots: Slots;
 }
 
-const REST_MS = 5 * 60_000;
+const REST_MS = 60_000;
 
 export function slotKeeper({ clock, slots }: KeeperDeps): SlotKeeper {
   let state: SlotsState | null = null;
@@ -64,30 +64,21 @@ export function slotKeeper({ clock, slots }: KeeperDeps): SlotKeeper {
     }
   }
 
-  async function apply(wanted: WantedSlots, signal: AbortSignal): Promise<void> {
-    try {
-      await slots.apply(wanted, signal);
-      problem = null;
-    } finally {
-      // What was done is looked at by the next pass.
-      known = null;
-    }
-  }
-
   return {
     observe(image) {
       const stale = known === null || known !== keyOf(image);
       if (stale && !reading && !rests()) void read(image);
       return { state: stale ? null : state, resting: rests() };
     },
-    stage: apply,
-    async mend(wanted, signal) {
+    async keep(wanted, signal) {
       try {
-        await apply(wanted, signal);
+        await slots.apply(wanted, signal);
+        problem = null;
       } catch (error) {
         signal.throwIfAborted();
         troubled(error);
       }
+      await read(wanted.image);
     },
     release: () => state?.release ?? null,
     conditions: () => [
