@@ -15,8 +15,6 @@ import type { Signature } from './wipe-id.ts';
 
 /** What is looked at for data without a name: a partition table, or a database on the bare disk. */
 const EDGE_BYTES = 2 ** 20;
-/** The first table with all its entries, on disks with sectors of 4096 bytes, too. */
-const TABLE_BYTES = 64 * 1024;
 /** Of the ISO: `BILLET` and more. */
 const MEDIUM = { type: 'iso9660', label: /^BILLET/ };
 /** What this agent's own LUKS is mapped to. */
@@ -37,15 +35,20 @@ export async function seeDisks(ports: InstallPorts, signal: AbortSignal): Promis
   return seen;
 }
 
-/** No more than the partition tables: what steps have to look at again. */
+/** No more than tables and journals. A disk that cannot be read has none. */
 export async function seeTables(ports: Pick<InstallPorts, 'observeDisks'>): Promise<SeenTable[]> {
   const disks = await ports.observeDisks();
   return await Promise.all(
     disks.map(async (disk) => {
-      const start = await readDevice(disk.device, 0, TABLE_BYTES);
-      return { ...disk, gpt: parseGpt(start, disk.sectorBytes) };
+      const start = await readDevice(disk.device, 0, EDGE_BYTES).catch(() => Buffer.alloc(0));
+      return { ...disk, ...tableIn(start, disk) };
     }),
   );
+}
+
+function tableIn(start: Buffer, { sectorBytes }: ObservedDisk): Pick<SeenTable, 'gpt' | 'record'> {
+  const blocks = RECORD_OFFSETS.map((at) => start.subarray(at, at + RECORD_BLOCK_BYTES));
+  return { gpt: parseGpt(start, sectorBytes), record: newestRecord(blocks) };
 }
 
 async function contentOf(
@@ -56,11 +59,10 @@ async function contentOf(
   try {
     const start = await readDevice(observed.device, 0, EDGE_BYTES);
     const signatures = await signaturesOf(exec, observed, signal);
-    const blocks = RECORD_OFFSETS.map((at) => start.subarray(at, at + RECORD_BLOCK_BYTES));
-    const record = newestRecord(blocks);
-    const nameless = await namelessData(observed, start, record !== null);
+    const table = tableIn(start, observed);
+    const nameless = await namelessData(observed, start, table.record !== null);
     return {
-      ...{ record, unreadable: null, gpt: parseGpt(start, observed.sectorBytes) },
+      ...{ ...table, unreadable: null },
       signatures: signatures.length > 0 || nameless === null ? signatures : [nameless],
       bootMedium: signatures.some(
         ({ type, label = '' }) => type === MEDIUM.type && MEDIUM.label.test(label),

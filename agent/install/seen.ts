@@ -5,17 +5,18 @@ import type { ObservedDisk, ObservedPartition } from '../drivers/disks.ts';
 import { diskGuid, eventSeed } from './event-ids.ts';
 import type { Gpt } from './gpt.ts';
 import type { InstalledDisk } from './ports.ts';
-import type { InstallRecord } from './record.ts';
+import { type InstallRecord, isFinished } from './record.ts';
 import type { Signature } from './wipe-id.ts';
 
+/** What one look at its beginning tells. */
 export interface SeenTable extends ObservedDisk {
   readonly gpt: Gpt | null;
+  /** The journal of an installation, begun or finished. */
+  readonly record: InstallRecord | null;
 }
 
 export interface SeenDisk extends SeenTable {
   readonly signatures: readonly Signature[];
-  /** The journal of an installation, begun or finished. */
-  readonly record: InstallRecord | null;
   /** It carries what machines are installed from. */
   readonly bootMedium: boolean;
   /** The data directory of this boot is on it. */
@@ -47,6 +48,10 @@ export const PARTITION = {
 /** Whether the partition table is the one that this event makes. */
 export const isLaidOutBy = ({ gpt }: Pick<SeenTable, 'gpt'>, event: InstallEventId): boolean =>
   gpt !== null && gpt.diskGuid === diskGuid(eventSeed(event));
+
+/** This event is done there: the machine goes on to it. */
+export const isInstalledBy = (disk: SeenTable, event: InstallEventId): boolean =>
+  disk.record?.event === event && isFinished(disk.record) && isLaidOutBy(disk, event);
 
 /** The device nodes of an installed disk; null as long as one is missing. */
 export function layoutOf({ disk, gpt, partitions }: SeenTable): InstalledDisk | null {
