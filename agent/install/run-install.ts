@@ -166,7 +166,7 @@ async function releaseData(
 ): Promise<void> {
   if (release !== null) return await release(signal);
   throw new BilletError('INSTALL_DISK_IN_USE', `this boot keeps its data on ${disk.name}`, {
-    hint: 'boot it from a medium with `billet.data=memory`',
+    hint: 'boot it from the medium, or let the plan name another disk',
   });
 }
 
