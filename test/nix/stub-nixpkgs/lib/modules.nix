@@ -90,9 +90,9 @@ in
           value = if isAttrs module || isFunction module then module else import module;
           set = if isFunction value then value args else value;
         in
-        if set ? config || set ? options || set ? imports
+        if set ? config || set ? options
         then { imports = [ ]; options = { }; config = { }; } // set
-        else { imports = [ ]; options = { }; config = set; };
+        else { imports = set.imports or [ ]; options = { }; config = removeAttrs set [ "imports" ]; };
       collect = module: let loaded = load module; in concatMap collect loaded.imports ++ [ loaded ];
       all = concatMap collect modules;
       options = foldl' mergeOptions { } (map (module: module.options) all);
