@@ -39,6 +39,7 @@ export interface CaptureRequest {
 }
 
 const TICK_MS = 1000;
+const BOOT_SEEN_MS = 10_000;
 
 /** Ends with the verdict, at the timeout, at the end of the console, or when `signal` aborts. */
 export async function capture(
@@ -65,8 +66,9 @@ export async function capture(
     if (outcomeAt(judged, elapsed(), patience) !== null) stop.abort();
   };
   let trouble: unknown = null;
-  const booting = request.boot?.(AbortSignal.any([signal, stop.signal])).catch((error) => {
-    if (stop.signal.aborted || signal.aborted) return;
+  const given = new AbortController();
+  const booting = request.boot?.(AbortSignal.any([signal, given.signal])).catch((error) => {
+    if (given.signal.aborted || signal.aborted) return;
     trouble = error;
     stop.abort();
   });
@@ -83,9 +85,11 @@ export async function capture(
     if (rest !== null) take(rest);
   } finally {
     clearInterval(ticker);
-    stop.abort();
     await log.end();
+    // A machine that is ready was booted: whoever did it may see that, too.
+    const late = setTimeout(() => given.abort(), judged.done ? BOOT_SEEN_MS : 0);
     await booting;
+    clearTimeout(late);
   }
   const seconds = elapsed();
   let outcome: Outcome | null = outcomeAt(judged, seconds, patience);

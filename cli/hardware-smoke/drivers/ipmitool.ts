@@ -52,7 +52,8 @@ export function ipmitool({ bmc, program = 'ipmitool' }: IpmitoolOptions): Ipmito
       await run(['sol', 'deactivate'], signal).catch((error: unknown) => {
         if (!(error instanceof BilletError) || error.code !== 'BMC_FAILED') throw error;
       });
-      const child = spawn(program, [...target, 'sol', 'activate'], {
+      // stdbuf(1): else its first words wait in a buffer for the console's.
+      const child = spawn('stdbuf', ['-oL', program, ...target, 'sol', 'activate'], {
         // ipmitool ends at the end of its input: it is held open, and never written to.
         stdio: ['pipe', 'pipe', 'pipe'],
       });
@@ -124,7 +125,7 @@ function failure({ url }: Bmc, asked: string, late: boolean, said: string): Bill
     });
   if (late || /Unable to establish|Get Auth Capabilities|no response|timeout/i.test(text))
     return new BilletError(late ? 'TIMEOUT' : 'LINK_DOWN', `${where}: ${text || 'no answer'}`, {
-      hint: 'is the BMC reached from here (UDP 623), and is IPMI over LAN on? a BMC of another cipher suite: ipmi://HOST?cipher=17, or 3',
+      hint: 'check user and password, that the BMC is reached from here (UDP 623), and that IPMI over LAN is on; ipmitool tells them not apart. Another cipher suite: ipmi://HOST?cipher=17, or 3',
     });
   return new BilletError('BMC_FAILED', `${where}: ${text || 'it failed'}`, {
     hint: 'look at the log of the BMC; a restart of the BMC (not of the machine) often helps',
