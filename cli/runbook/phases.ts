@@ -65,11 +65,14 @@ function provision({ classes, pools, instanceTypes, regions }: RunbookFacts): st
         ? ['billet instance provision NAME --wait']
         : []),
       ...(isManual ? ['billet instance create NAME   # then switch the machine on'] : []),
+      ...(installs.length > 0
+        ? ['billet instance install NAME --dry-run   # which disk is meant, once it enrolled']
+        : []),
     ),
     'Up to 50 nodes stand in one call; more are refused as a whole (`BULK_LIMIT`).',
     ...installs.map(
       ({ name, spec }) =>
-        `Machines of ${code(name)} are installed with ${code(spec.install?.profile ?? '')}; exactly one disk may match the selector above.`,
+        `Machines of ${code(name)} are installed with ${code(spec.install?.profile ?? '')} when they boot from the medium (ISO, USB or network), once; exactly one disk may match the selector above. What is refused waits, and ${code('billet instance show NAME')} has each disk with the reason, and the next command.`,
     ),
   );
 }
