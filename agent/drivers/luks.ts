@@ -123,7 +123,7 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
           'RECOVERY_KEY_WRONG',
           `this is not the recovery key of ${partition}`,
           {
-            hint: 'it is sealed to the operator: billet install recovery-key shows it, by disk',
+            hint: 'its owner has it: billet instance recovery-key NAME --key operator.key',
           },
         );
       await done(opened, `cryptsetup open ${partition}`);
