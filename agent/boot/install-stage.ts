@@ -1,5 +1,5 @@
 // Where an installation comes in a boot: after it is known what this machine should be, before anything of
-// that is pulled. A machine that was started from its disk has it behind it.
+// that is pulled. A machine that was started from its disk has it behind it, or at most its end before it.
 
 import { BilletError } from '#shared/errors.ts';
 import type { Desired } from '#shared/schema/desired.ts';
@@ -32,9 +32,12 @@ export async function installFirst(
   { desired, facts, policy, uplink, storage }: InstallStage,
   signal: AbortSignal,
 ): Promise<AfterInstall> {
-  if (desired.install === null || storage.boot !== null) return { next: 'boot', on: null };
-  const request = { desired, facts, policy, uplink, bootId: await ports.bootId() };
+  const fromDisk = storage.boot !== null;
+  if (desired.install === null || (fromDisk && uplink === null)) return { next: 'boot', on: null };
+  const request = { desired, facts, policy, uplink, fromDisk, bootId: await ports.bootId() };
   const outcome = await ports.install(request, storage.moveToMemory, signal);
+  // A power cut may have come between the last step and the word of it: now the coordinator has it.
+  if (fromDisk) return { next: 'boot', on: null };
   switch (outcome.kind) {
     case 'none':
       return { next: 'boot', on: null };

@@ -36,6 +36,8 @@ export interface InstallRequest {
   readonly imageName?: ModuleName;
   /** Null: no coordinator; what is installed is found, nothing else. */
   readonly uplink: InstallUplink | null;
+  /** This boot is from a disk: no installation begins, and one that is there is told of and ended. */
+  readonly fromDisk?: boolean;
   /** Boot word `billet.install=dry-run`: nothing is written. */
   readonly dryRun: boolean;
 }

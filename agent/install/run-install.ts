@@ -13,7 +13,7 @@ import { type InstallDecision, type InstallWork, planInstall } from './plan.ts';
 import type { InstallOutcome, InstallPorts, InstallRequest } from './ports.ts';
 import type { InstallRecord } from './record.ts';
 import { installNews, type NewsOf } from './report.ts';
-import { isInstalledBy, layoutOf, type SeenDisk, type SeenTable } from './seen.ts';
+import { isBegunBy, isInstalledBy, layoutOf, type SeenDisk, type SeenTable } from './seen.ts';
 import type { StepContext } from './step.ts';
 
 /** For a report that has to arrive: the coordinator waits for it. */
@@ -31,8 +31,11 @@ export async function runInstall(
   if (order === null) return { kind: 'none' };
   try {
     // At each boot from then on: a short look will do.
-    const done = (await seeTables(ports)).find((each) => isInstalledBy(each, order.event));
+    const tables = await seeTables(ports);
+    const done = tables.find((each) => isInstalledBy(each, order.event));
     if (done !== undefined) return await present(ports, request, done, signal);
+    const begun = tables.some((each) => isBegunBy(each, order.event));
+    if (request.fromDisk === true && !begun) return { kind: 'none' };
     const decision = await decide(ports, request, order, signal);
     if (decision.kind === 'present') return await present(ports, request, decision.on, signal);
     if (decision.kind === 'refuse') return await refuse(ports, request, decision, signal);

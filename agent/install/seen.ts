@@ -51,7 +51,11 @@ export const isLaidOutBy = ({ gpt }: Pick<SeenTable, 'gpt'>, event: InstallEvent
 
 /** This event is done there: the machine goes on to it. */
 export const isInstalledBy = (disk: SeenTable, event: InstallEventId): boolean =>
-  disk.record?.event === event && isFinished(disk.record) && isLaidOutBy(disk, event);
+  disk.record !== null && isFinished(disk.record) && isBegunBy(disk, event);
+
+/** It has the partitions of this event, whatever else is missing. */
+export const isBegunBy = (disk: SeenTable, event: InstallEventId): boolean =>
+  disk.record?.event === event && isLaidOutBy(disk, event);
 
 /** The device nodes of an installed disk; null as long as one is missing. */
 export function layoutOf({ disk, gpt, partitions }: SeenTable): InstalledDisk | null {

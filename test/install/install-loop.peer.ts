@@ -61,6 +61,8 @@ test('one event installs once: the machine that boots from the medium again goes
   }
   assert.equal(await writesOf(machine), writes);
   assert.deepEqual(await inspect(machine, disk), before);
+  const fromDisk = await runInstall(machine.ports, machine.request({ fromDisk: true }), signal);
+  assert.equal(fromDisk.kind, 'present');
   const offline = await runInstall(machine.ports, machine.request({ uplink: null }), signal);
   assert.ok(offline.kind === 'present' && offline.on.persist === `${disk.device}p3`);
 });
@@ -71,6 +73,12 @@ test('a new event over an installed disk needs its wipe id, and takes the data o
   await runInstall(machine.ports, machine.request(), signal);
   await keepData(machine, disk.name);
   const event = 'ie-fedcba9876543210';
+  const onDisk = machine.request({ fromDisk: true }, {}, event);
+  assert.equal(
+    (await runInstall(machine.ports, onDisk, signal)).kind,
+    'none',
+    'not from the disk itself',
+  );
   const refused = await runInstall(machine.ports, machine.request({}, {}, event), signal);
   assert.ok(refused.kind === 'refused' && refused.problem.code === 'INSTALL_DISK_HOLDS_DATA');
   const id = String(refused.problem.details.wipeId);
