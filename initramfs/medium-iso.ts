@@ -8,6 +8,7 @@
 import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
+import { SOURCE_DATE_EPOCH } from '../setup/build/epoch.ts';
 import { type MediumTools, WORK } from './medium-tools.ts';
 
 export interface IsoParts {
@@ -94,7 +95,9 @@ async function writeImage(tools: MediumTools, key: string, dir: string): Promise
   await tools.run(
     [
       ...(['xorriso', '-as', 'mkisofs', '-quiet', '-o', `${WORK}/billet.iso`] as const),
-      ...['-V', 'BILLET', '-R', '-uid', '0', '-gid', '0', ...hybrid, ...disk, ...esp],
+      ...['-V', 'BILLET', '-R', '-uid', '0', '-gid', '0'],
+      ...['--set_all_file_dates', `=${SOURCE_DATE_EPOCH}`],
+      ...[...hybrid, ...disk, ...esp],
       ...[...bios, '-boot-info-table', '--grub2-boot-info', '-eltorito-alt-boot'],
       ...['-e', '--interval:appended_partition_2:all::', '-no-emul-boot'],
       `${WORK}/iso`,
