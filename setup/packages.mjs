@@ -3,7 +3,7 @@
 // @ts-check
 
 /**
- * @typedef {'demo' | 'test' | 'bench' | 'package'} Purpose
+ * @typedef {'demo' | 'test' | 'bench' | 'package' | 'hardware-smoke'} Purpose
  * @typedef {object} DebianPackage
  * @property {string} name as in Debian bookworm and trixie
  * @property {string} why what it is used for, for the person who is asked to install it
@@ -11,7 +11,7 @@
  */
 
 /** @type {readonly Purpose[]} */
-const ALL = ['demo', 'test', 'bench'];
+const ALL = ['demo', 'test', 'bench', 'hardware-smoke'];
 /** @type {readonly Purpose[]} */
 const ALL_AND_PACKAGE = [...ALL, 'package'];
 
@@ -88,7 +88,7 @@ export const PACKAGES = [
   {
     name: 'ovmf',
     why: 'UEFI firmware of virtual machines, with Secure Boot',
-    for: ['test', 'bench'],
+    for: ['test', 'bench', 'hardware-smoke'],
   },
   { name: 'qemu-system-x86', why: 'the machines that boot', for: ALL },
   { name: 'shellcheck', why: 'checks the shell scripts', for: ['test'] },

@@ -23,6 +23,7 @@ const PROGRAMS = {
   test: 'setup/test.ts',
   bench: 'bench/main.ts',
   package: 'setup/package/main.ts',
+  'hardware-smoke': 'examples/hardware-smoke/main.ts',
 };
 
 /**

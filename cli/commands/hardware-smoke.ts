@@ -8,6 +8,7 @@ import type { CommandIo } from '../command-io.ts';
 import { type CaptureView, capture, notCaptured } from '../hardware-smoke/capture.ts';
 import { openConsole } from '../hardware-smoke/console-source.ts';
 import { type Evidence, LATEST, openEvidence } from '../hardware-smoke/evidence.ts';
+import { exampleFor, withExample } from '../hardware-smoke/example-fleet.ts';
 import {
   CAPTURE_EXIT_CODES,
   withBmc,
@@ -57,9 +58,12 @@ function preflightCommand(io: CommandIo): Command {
 
 function runCommand(io: CommandIo): Command {
   const command = new Command('run')
-    .description('Boot a machine from the ISO by a transport, and watch it until it is ready.')
+    .description(
+      'Boot a machine from the ISO by a transport, and watch it until it is ready. On QEMU, without an ISO, a clone of Billet makes one, with a coordinator for it.',
+    )
     .action(async (options: SmokeOptions) => {
-      const { request, evidence } = await begun(io, options);
+      await using fleet = await exampleFor(io, options);
+      const { request, evidence } = await begun(io, withExample(options, fleet));
       const view = captureView(io, request.json);
       finish(io, request, evidence, await runAttempt(io, { request, evidence, view }));
     });
@@ -67,6 +71,7 @@ function runCommand(io: CommandIo): Command {
   command.addHelpText('after', CAPTURE_EXIT_CODES);
   return withExamples(
     command,
+    'billet hardware-smoke run --transport qemu',
     'billet hardware-smoke run --transport qemu --iso build/billet.iso',
     'billet hardware-smoke run --bmc ipmi://192.0.2.7 --bmc-user operator \\',
     '    --bmc-password bmc.secret --iso build/billet.iso',
