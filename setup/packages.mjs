@@ -60,12 +60,12 @@ export const PACKAGES = [
   { name: 'faketime', why: 'machines whose clocks are wrong', for: ['test'] },
   { name: 'fdisk', why: 'sfdisk, by which a NixOS system lays out its disk', for: ['test'] },
   { name: 'fsverity', why: 'computes fs-verity digests, to compare with', for: ['test'] },
-  { name: 'iproute2', why: 'network namespaces, as networks to boot in', for: ['test'] },
   {
     name: 'ipmitool',
     why: 'speaks to a BMC by IPMI, as hardware-smoke does',
     for: ['test'],
   },
+  { name: 'iproute2', why: 'network namespaces, as networks to boot in', for: ['test'] },
   { name: 'ipxe-qemu', why: 'the boot firmware of virtual network cards', for: ALL },
   { name: 'kmod', why: 'depmod and modprobe for the boot image', for: ALL },
   { name: 'libatomic1', why: 'a library that Node 26 needs', for: ALL_AND_PACKAGE },
