@@ -23,6 +23,8 @@ const USAGE = `usage: billet agent run [--config FILE]       run as the agent of
        billet agent boot                      bring a machine up; in the initramfs only
        billet agent nixos-install [--root DIR] [--dry-run]
                                               onto a disk, from a NixOS installer
+       billet agent nix-bundle REPOSITORY@DIGEST DIR
+                                              a flake from the coordinator's registry
 
 WORDS   --identity FILE                       JSON of \`billet token create --write\`; - is stdin
   or    --coordinator URL --ca sha256:DIGEST  to be claimed by an operator, and with
@@ -71,7 +73,7 @@ export async function runAgent(args: readonly string[]): Promise<void> {
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
 
 async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSignal): Promise<void> {
-  const { verb, options } = parse(args);
+  const { verb, words, options } = parse(args);
   if (options.help) return void process.stdout.write(USAGE);
   const config = await loadConfig(options.config ?? CONFIG_FILE);
   switch (verb) {
@@ -103,6 +105,10 @@ async function dispatch(args: readonly string[], io: AgentIo, signal: AbortSigna
       await runBoot(await machinePorts({ ...io, metadata: config.metadata }), signal);
       return;
     }
+    case 'nix-bundle': {
+      const { nixBundle } = await import('./nix/bundle.ts');
+      return await nixBundle(config, words, io, say, signal);
+    }
     case 'nixos-install': {
       const { nixosInstall } = await import('./nix/install/command.ts');
       return await nixosInstall(config, options, io, say, signal);
@@ -126,8 +132,9 @@ function parse(args: readonly string[]) {
       allowPositionals: true,
     });
     const [verb, ...rest] = positionals;
-    if (rest.length > 0) throw new TypeError(`unexpected ${rest.join(' ')}`);
-    return { verb, options: values };
+    if (rest.length > 0 && verb !== 'nix-bundle')
+      throw new TypeError(`unexpected ${rest.join(' ')}`);
+    return { verb, words: rest, options: values };
   } catch (cause) {
     throw new BilletError(
       'ARGUMENT_INVALID',

@@ -130,6 +130,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async (io) => (await import('./commands/certificate.ts')).certificateCommand(io),
   },
   {
+    name: 'bundle',
+    summary: 'push and sign flakes of NixOS systems',
+    load: async (io) => (await import('./commands/bundle.ts')).bundleCommand(io),
+  },
+  {
     name: 'ca',
     summary: 'show, rotate and retire the certificate authority',
     load: async (io) => (await import('./commands/ca.ts')).caCommand(io),
