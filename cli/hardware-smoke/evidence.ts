@@ -7,8 +7,6 @@ import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 
 export const LATEST = 'latest';
-/** As `timeName` writes it; a second attempt of the same second has a number behind it. */
-export const TIME_NAME = /^\d{8}T\d{6}Z(-\d+)?$/;
 const SAME_SECOND_MAX = 100;
 
 export interface Evidence {
@@ -38,8 +36,7 @@ export async function openEvidence(root: string, clock: Clock): Promise<Evidence
 }
 
 /** `20261122T001717Z`: sorts by time, and is a name on every file system. */
-export const timeName = (ms: number): string =>
-  new Date(ms).toISOString().replace(/[-:]|\.\d+/g, '');
+const timeName = (ms: number): string => new Date(ms).toISOString().replace(/[-:]|\.\d+/g, '');
 
 /** Whoever makes the folder has it: two attempts never share one. */
 async function claimed(root: string, base: string): Promise<string> {

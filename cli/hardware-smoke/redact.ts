@@ -1,8 +1,6 @@
 // Takes secrets out of a console before it is written: a kernel that shows its command line shows a
 // bootstrap token with it. Everything else passes as it came, escape sequences included.
 
-import { Transform } from 'node:stream';
-
 /** Up to the value; the value is what follows without blanks or quotes. */
 const MARKS = ['billet.token=', '"token":"', '"token": "', 'authorization: bearer '] as const;
 const LONGEST = Math.max(...MARKS.map((mark) => mark.length));
@@ -53,19 +51,6 @@ export function redactor(): Redactor {
     },
     end: () => Buffer.from(take(true), 'latin1'),
   };
-}
-
-/** The same as a stream. */
-export function redacting(): Transform {
-  const { push, end } = redactor();
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      done(null, push(chunk));
-    },
-    flush(done) {
-      done(null, end());
-    },
-  });
 }
 
 /** Where the value of the first mark begins. */

@@ -99,13 +99,13 @@ function peopleView(io: CommandIo): CaptureView {
 
 type Paint = (code: string, text: string) => string;
 
-export const painter =
+const painter =
   (io: CommandIo): Paint =>
   (code, text) =>
     io.colour ? `\u001b[${code}m${text}\u001b[0m` : text;
 
 /** `  ✓ network-up         10.0.2.15/24                                  1.5 s`. */
-export function stageLine(stage: Stage, columns: number, paint: Paint): string {
+function stageLine(stage: Stage, columns: number, paint: Paint): string {
   const right = `${stage.seconds.toFixed(1)} s`.padStart(9);
   const room = columns - 6 - STAGE_COLUMNS - right.length;
   const detail = clipped(detailOf(stage), room).padEnd(room);
@@ -151,7 +151,7 @@ function progressOf(last: Stage | undefined): string | null {
   return progress === undefined ? null : `${Math.round(Number(progress) * 100)} %`;
 }
 
-export function resultLines(result: Result, columns: number, paint: Paint): readonly string[] {
+function resultLines(result: Result, columns: number, paint: Paint): readonly string[] {
   const [mark, colour] = MARK[result.outcome];
   const { outcome, seconds, boots, why, missing } = result;
   const head = `${paint(colour, `${mark} ${outcome}`)} after ${seconds.toFixed(1)} s, ${boots} ${boots === 1 ? 'boot' : 'boots'}, flow ${result.flow}`;

@@ -9,7 +9,7 @@ import { AREAS, type Area } from './gc.ts';
 const GIB = 1024 ** 3;
 const limitBytes = z.int().positive().optional();
 
-export const BUDGET_FILE = 'budget.json';
+const BUDGET_FILE = 'budget.json';
 
 /** work/budget.json; a field that it does not know is an error that names it. */
 const BudgetFile = z.strictObject({

@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 const maybe = <T extends z.ZodType>(type: T) => type.nullish();
 
-export const Link = z.object({ '@odata.id': z.string() });
+const Link = z.object({ '@odata.id': z.string() });
 
 export const ServiceRoot = z.object({
   RedfishVersion: maybe(z.string()),

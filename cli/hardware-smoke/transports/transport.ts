@@ -37,6 +37,3 @@ export interface Transport {
   probe(signal: AbortSignal): Promise<Probe>;
   attach(medium: Medium, signal: AbortSignal): Promise<Attached>;
 }
-
-/** What goes on, for a person who watches. */
-export type Say = (line: string) => void;
