@@ -17,7 +17,7 @@ export interface BuildRequest extends ImageRequest {
   /** A folder; files of an earlier build in it are replaced. */
   readonly out: string;
   readonly iso: boolean;
-  readonly check: boolean;
+  readonly check?: boolean | undefined;
   /** Where what was built stays for the next time. */
   readonly cache?: string | undefined;
 }

@@ -23,7 +23,7 @@ interface BuildOptions {
   readonly secureBootKey?: string;
   readonly secureBootCert?: string;
   readonly iso: boolean;
-  readonly check: boolean;
+  readonly check?: boolean;
   readonly cache?: string;
   readonly json?: boolean;
 }
@@ -77,7 +77,7 @@ export function buildCommand(io: CommandIo): Command {
     .option('--secure-boot-key <file>', 'RSA key (PEM) to sign UKI and loader with')
     .option('--secure-boot-cert <file>', 'its certificate (PEM), which firmware has in db')
     .option('--no-iso', 'without billet.iso')
-    .option('--check', 'build it twice, and compare', false)
+    .option('--check', 'build it twice, and compare')
     .option('--cache <dir>', 'what was built before (default: ~/.cache/billet)')
     .option('--json', 'print JSON for programs')
     .action(async (options: BuildOptions) => {
