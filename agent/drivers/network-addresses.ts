@@ -133,7 +133,7 @@ export const gatewayOf = (address: string, own: Cidr): Gateway => ({
   ...{ address, family: own.family, onLink: !isWithin(own, address) },
 });
 
-export async function setRoute(
+async function setRoute(
   deps: NetworkDeps,
   link: string,
   { destination, family, gateway }: Route,

@@ -9,7 +9,7 @@
 /** So long after its floor is a boot image still in use. */
 export const IMAGE_LIFE_MS = 15 * 365.25 * 24 * 3_600_000;
 /** A clock that is off by less is left to time synchronization. */
-export const CLOSE_MS = 2000;
+const CLOSE_MS = 2000;
 /** A clock that is ahead by more is worth a word: certificates may look expired to it. */
 const AHEAD_MS = 300_000;
 
