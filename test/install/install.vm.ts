@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MarkerRecord } from '#shared/markers.ts';
 import { INSTALL_STEPS } from '#shared/schema/install-report.ts';
-import { Instance } from '#shared/schema/records.ts';
 import { hostExec } from '../../agent/drivers/exec.ts';
 import { fatVolume } from '../../agent/drivers/fat.ts';
 import type { VolumeEntry } from '../../agent/drivers/volume.ts';
 import { parseGpt } from '../../agent/install/gpt.ts';
 import { newestRecord, RECORD_BLOCK_BYTES, RECORD_OFFSETS } from '../../agent/install/record.ts';
 import { PARTITION } from '../../agent/install/seen.ts';
+import { entryName, freshEntry } from '../../agent/slots/entry-name.ts';
 import type { Chassis } from '../../lab/chassis.ts';
 import type { PoweredMachine } from '../../lab/power.ts';
 import { openRack, type Rack } from '../../lab/rack.ts';
@@ -31,6 +31,7 @@ let stage: Stage;
 let rack: Rack;
 let chassis: Chassis;
 let machine: PoweredMachine;
+let generation = 0;
 
 before(
   async () => {
@@ -55,8 +56,6 @@ after(() => stage?.close());
 
 const failure = (code: string) => (marker: MarkerRecord) =>
   marker.failure && marker.fields.code === code;
-
-const show = async () => Instance.parse(await stage.fleet.billet('instance', 'show', NODE));
 
 test('two disks that the plan means: the machine waits, and both are told of, each with its reason', {
   timeout: BOOT_MS + 60_000,
@@ -132,8 +131,15 @@ test('it boots from the medium again, goes on where it stopped, and is done', {
   assert.deepEqual([marker.fields.resumes, marker.fields.steps], ['true', 'slot,state,finish']);
   const { atSeconds } = await machine.waitFor('installed', { timeoutMs: 120_000 });
   process.stderr.write(`# installed after ${atSeconds.toFixed(0)} s\n`);
+  const told = await rack.until(
+    NODE,
+    'told of its end',
+    ({ install }) => install?.doneAt !== null,
+    20_000,
+  );
   await machine.machine.cut();
-  const { install } = await show();
+  const { install } = told;
+  generation = told.generation;
   assert.deepEqual([install?.report?.state, install?.report?.step], ['installed', 'finish']);
   assert.deepEqual(
     machine.sightings.filter(({ marker: each }) => each.failure).map(({ marker: each }) => each),
@@ -171,7 +177,7 @@ test('the disk has the loader and one boot image; the other disk was not written
     }
     return (await volume.list(at)).map(({ name }) => name).filter((name) => !/^\.+$/.test(name));
   };
-  assert.deepEqual(await names('efi', 'linux'), ['billet-0000000001+3.efi']);
+  assert.deepEqual(await names('efi', 'linux'), [entryName(freshEntry(generation))]);
   assert.equal((await names('efi', 'boot')).join().toUpperCase(), 'BOOTX64.EFI');
   await using other = await open(chassis.disk(OTHER));
   assert.equal((await other.stat()).blocks, 0);
