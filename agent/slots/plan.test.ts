@@ -95,7 +95,7 @@ test('every step taken, nothing is left to do, and what boots is never given up'
         now = take(now, wanted);
       assert.deepEqual(planSlots(now, wanted), []);
     }),
-    { numRuns: 3000 },
+    { numRuns: 500 },
   );
 });
 
@@ -110,7 +110,7 @@ test('the loader takes the wanted boot image next, unless that has failed', asyn
       const exhausted = now.slots[now.running].entry?.triesLeft === 0;
       assert.ok(hasFailed(now, wanted) || chosen.manifest === manifest || exhausted);
     }),
-    { numRuns: 3000 },
+    { numRuns: 500 },
   );
 });
 
