@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { systemClock } from '#shared/clock.ts';
 
 export interface IpmiBmc extends AsyncDisposable {
   /** ipmi://127.0.0.1:PORT?cipher=3: it lists no cipher suites, and asking takes seconds. */
@@ -50,9 +51,12 @@ export async function startIpmi(dir: string, { lies = false } = {}): Promise<Ipm
   writeFileSync(file('lan.conf'), config(file('control'), dir, port, serialPort));
   writeFileSync(file('bmc.emu'), BMC);
   const words = ['-c', file('lan.conf'), '-f', file('bmc.emu'), '-s', file('state'), '-n'];
-  const simulator = spawn('ipmi_sim', words, { stdio: 'ignore' });
+  // It ends with this process, however that ends.
+  const program = ['--pdeathsig', 'KILL', '--', 'ipmi_sim', ...words];
+  const simulator = spawn('setpriv', program, { stdio: 'ignore' });
   await once(simulator, 'spawn');
-  while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  const limit = AbortSignal.timeout(START_MS);
+  while (lines.length === 0) await systemClock.sleep(20, limit);
   return {
     url: `ipmi://127.0.0.1:${port}?cipher=3`,
     power: () => (readFileSync(file('power'), 'utf8').trim() === '1' ? 'on' : 'off'),
@@ -68,6 +72,7 @@ export async function startIpmi(dir: string, { lies = false } = {}): Promise<Ipm
   };
 }
 
+const START_MS = 20_000;
 const AUTHS = 'none md2 md5 straight';
 
 const config = (control: string, dir: string, port: number, serialPort: number) => `
