@@ -161,10 +161,8 @@ async function run(
   }
 }
 
-export const unitName = (
-  way: 'switch' | 'back',
-  { generation }: Pick<Activation, 'generation'>,
-): string => `billet-nixos-${way}-${generation}.service`;
+const unitName = (way: 'switch' | 'back', { generation }: Pick<Activation, 'generation'>): string =>
+  `billet-nixos-${way}-${generation}.service`;
 
 async function failureOf(
   record: SwitchRecord,

@@ -121,7 +121,7 @@ function assertNixos(running: SystemPath | null): void {
 }
 
 /** A link like /run/current-system; null where it is not there, or points elsewhere. */
-export async function systemAt(link: string): Promise<SystemPath | null> {
+async function systemAt(link: string): Promise<SystemPath | null> {
   return SystemPath.safeParse(await linkOrNull(link)).data ?? null;
 }
 

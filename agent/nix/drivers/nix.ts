@@ -44,7 +44,7 @@ export interface NixOptions {
 }
 
 /** Below the root. */
-export const PROFILE_DIR = 'nix/var/nix/profiles';
+const PROFILE_DIR = 'nix/var/nix/profiles';
 
 /** No nix.conf lies there, and none is looked for elsewhere. */
 const CLEAN = ['env', 'NIX_CONF_DIR=/nonexistent', 'NIX_USER_CONF_FILES=', 'NIX_CONFIG='] as const;

@@ -18,7 +18,7 @@ import { PROGRAMS, type Program, programOf } from './programs.ts';
 import { NIXOS_STEPS, type NixosContext, type NixosInstall, STEPS } from './steps.ts';
 
 /** Its layout is the closure's own; what it needs at least. */
-export const NIXOS_PROFILE: Profile = {
+const NIXOS_PROFILE: Profile = {
   name: 'nixos-disko',
   dir: '',
   sizeBytesMin: 1024 ** 3,
