@@ -21,7 +21,7 @@ export interface OverlayRoot {
   close(): void;
 }
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 /** Mounts and runs; `$1` layers, `$2` root below, `$3` command. */
 const ENTER = `
@@ -44,7 +44,7 @@ export function overlayRoot(lower: string): OverlayRoot {
       const { status, stdout, stderr } = spawnSync(
         'unshare',
         [...namespaces, 'sh', '-euc', ENTER, 'sh', dir, lower, command],
-        { encoding: 'utf8', timeout: TIMEOUT_MS },
+        { encoding: 'utf8', timeout: TIMEOUT_MS, killSignal: 'SIGKILL' },
       );
       return { code: status, output: `${stdout}${stderr}` };
     },

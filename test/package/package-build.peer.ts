@@ -28,7 +28,7 @@ afterEach(() => {
   system = null;
 });
 
-test('the same sources give the same bytes', { timeout: 120_000 }, async () => {
+test('the same sources give the same bytes', { timeout: 300_000 }, async () => {
   const out = mkdtempSync(join(tmpdir(), 'billet-packages-'));
   try {
     for (const { name, file } of await build({ out, signal })) {
@@ -40,13 +40,13 @@ test('the same sources give the same bytes', { timeout: 120_000 }, async () => {
   }
 });
 
-test('lintian finds neither errors nor warnings', { timeout: 120_000 }, async () => {
+test('lintian finds neither errors nor warnings', { timeout: 300_000 }, async () => {
   system = await freshSystem('package-lintian', Object.values(files), signal);
   must(system, 'lintian --allow-root --fail-on error,warning /packages/*.deb');
 });
 
 test('the runtime depends on the packages of the libraries that its program names, and no others', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const runtime = files['billet-runtime'];
   system = await freshSystem('package-system', [runtime], signal);

@@ -42,7 +42,7 @@ const THEIRS =
 const changes = (root: OverlayRoot) => root.changes().filter((path) => !THEIRS.test(path));
 
 test('all packages of one machine go together, run, and are what dpkg believes them to be', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const root = await start(Object.values(packages.current));
   const said = install(root, Object.values(packages.current));
@@ -69,7 +69,7 @@ test('all packages of one machine go together, run, and are what dpkg believes t
 });
 
 test('remove keeps configuration and state; purge leaves files and users as they were', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const files = [packages.current['billet-runtime'], packages.current['billet-agent']];
   const root = await start(files);
@@ -99,7 +99,7 @@ test('remove keeps configuration and state; purge leaves files and users as they
 });
 
 test('a purge of the coordinator takes its state, and keeps its user and the agent beside it', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const root = await start(Object.values(packages.current));
   install(root, Object.values(packages.current));
@@ -122,7 +122,7 @@ test('a purge of the coordinator takes its state, and keeps its user and the age
 });
 
 test('upgrades and downgrades keep a changed configuration, and what somebody disabled stays so', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const { 'billet-agent': newer, 'billet-runtime': runtime } = packages.current;
   const older = packages.olderAgent;
