@@ -16,9 +16,9 @@ export interface BmcTrust {
 const LIMIT_MS = 20_000;
 
 /** With a pin nothing is sent before the certificate has been compared. */
-export function bmcDispatcher({ fingerprint, ca }: BmcTrust): Dispatcher {
+export function bmcDispatcher({ fingerprint, ca }: BmcTrust, limitMs = LIMIT_MS): Dispatcher {
   const open = buildConnector({
-    timeout: LIMIT_MS,
+    timeout: limitMs,
     // A resumed connection shows no certificate that could be compared.
     maxCachedSessions: 0,
     // The pin below is stricter: this very certificate, whoever signed it.
@@ -26,8 +26,8 @@ export function bmcDispatcher({ fingerprint, ca }: BmcTrust): Dispatcher {
     ...(ca !== null && { ca }),
   });
   return new Agent({
-    headersTimeout: LIMIT_MS,
-    bodyTimeout: LIMIT_MS,
+    headersTimeout: limitMs,
+    bodyTimeout: limitMs,
     connect: (options, callback) =>
       open(options, (...[error, socket]) => {
         if (error !== null) return callback(error, null);
