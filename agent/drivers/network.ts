@@ -4,7 +4,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lease } from '../boot/network/lease.ts';
-import type { LinkPlan, NetworkPlan } from '../boot/network/plan.ts';
+import { type LinkPlan, linkOfEvery, type NetworkPlan } from '../boot/network/plan.ts';
 import { readFileOrNull, writeFileAtomic } from './files.ts';
 import { type Address, addressesOf, setStatic } from './network-addresses.ts';
 import { makeDevices } from './network-devices.ts';
@@ -76,7 +76,7 @@ async function targetsOf(deps: NetworkDeps, plan: NetworkPlan): Promise<Target[]
       'look at `lspci` (or the VM definition): the driver may be missing in the boot image',
     );
   const { everyLink } = plan;
-  if (everyLink !== null) return wired.map((name) => ({ ...everyLink, interface: name }));
+  if (everyLink !== null) return wired.map((name) => linkOfEvery(everyLink, plan, name));
   return plan.links.map((link) => {
     const name = link.interface ?? (wired.length === 1 ? wired[0] : undefined);
     if (name === undefined)

@@ -95,6 +95,17 @@ export function planNetwork(words: NetworkWords): NetworkPlan {
   };
 }
 
+/** What a plan for every link means for this one. */
+export const linkOfEvery = (
+  every: LinkPlan,
+  { bootdev }: Pick<NetworkPlan, 'bootdev'>,
+  name: string,
+): LinkPlan & { readonly interface: string } => ({
+  ...every,
+  interface: name,
+  metric: name === bootdev ? METRIC : every.metric,
+});
+
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
 
 /** In the order of the command line; a device on top that no word is for gets what is there. */

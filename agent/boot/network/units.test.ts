@@ -70,6 +70,14 @@ test('without words the lease of each link that has one goes on, and other links
   );
 });
 
+test('of several links with a lease the default route of bootdev wins', () => {
+  const files = Object.values(units('ip=dhcp bootdev=eth1', ['eth0', 'eth1']));
+  assert.deepEqual(
+    files.map((file) => /RouteMetric=(\d+)/.exec(file)?.[1]),
+    ['101', '100'],
+  );
+});
+
 test('a router outside of the network is said to be on the link', () => {
   const { 'eth0.network': file = '' } = units('ip=192.0.2.10::198.51.100.1:32::eth0:none');
   assert.match(file, /\[Route\]\nGateway=198\.51\.100\.1\nGatewayOnLink=yes\n/);

@@ -3,7 +3,7 @@
 
 import type { SettingsFile } from '../../reconcile/settings-files.ts';
 import { networkdBond } from './bond-options.ts';
-import type { LinkPlan, NetworkPlan } from './plan.ts';
+import { type LinkPlan, linkOfEvery, type NetworkPlan } from './plan.ts';
 
 export interface UnitsRequest {
   readonly plan: NetworkPlan;
@@ -21,9 +21,10 @@ export function networkUnits({ plan, wired, addresses }: UnitsRequest): Settings
   if (everyLink !== null)
     return wired
       .filter(({ name }) => addresses.some((each) => each.interface === name))
-      .map((link) =>
-        unit(`${link.mac.replaceAll(':', '')}.network`, network(plan, link, everyLink)),
-      );
+      .map((link) => {
+        const own = linkOfEvery(everyLink, plan, link.name);
+        return unit(`${link.mac.replaceAll(':', '')}.network`, network(plan, link, own));
+      });
   const only = wired.length === 1 ? wired[0]?.name : undefined;
   const links = plan.links.map((link) => ({ ...link, interface: link.interface ?? only ?? '' }));
   const virtual = [...bonds, ...vlans].map(({ name }) => name);
