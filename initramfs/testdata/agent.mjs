@@ -15,8 +15,10 @@ const link = readdirSync('/sys/class/net').find((name) => name !== 'lo');
 console.log(`TEST nic=${basename(readlinkSync(`/sys/class/net/${link}/device/driver`))}`);
 run('ip', 'link', 'set', link, 'up');
 run('udhcpc', '-n', '-q', '-f', '-i', link, '-s', '/usr/share/udhcpc/default.script');
-console.log(`TEST resolv=${JSON.stringify(readFileSync('/etc/resolv.conf', 'utf8'))}`);
-console.log(`TEST address=${/inet (10\S+)/.exec(run('ip', '-o', 'addr'))?.[1]}`);
+const lease = Object.fromEntries(
+  readFileSync(`/run/udhcpc/${link}.4`, 'utf8').trim().split('\n').map((line) => line.split('=')),
+);
+console.log(`TEST lease=${lease.ip}/${lease.mask} dns=${lease.dns}`);
 
 // What the agent needs: ext4 with fs-verity in a loop file, overlay and EROFS in this kernel.
 run('dd', 'if=/dev/zero', 'of=/run/disk', 'bs=1M', 'count=16', 'status=none');
