@@ -22,8 +22,11 @@ export interface GuestMachine extends AsyncDisposable {
   readonly lab: GuestFleet;
   readonly node: LabNode;
   readonly shell: Shell;
-  /** Files with owner, mode and target, users, units and mounts; not what apt and dpkg keep of their work. */
-  state(): Promise<string>;
+  /**
+   * What differs from the beginning, a line each: files with owner, mode and target, users, units and
+   * mounts; not what apt, dpkg and passwd keep of their work.
+   */
+  changes(): Promise<readonly string[]>;
 }
 
 /** `dir` is empty, and removed by whoever made it. */
@@ -65,6 +68,7 @@ export async function startGuest(dir: string, signal: AbortSignal): Promise<Gues
   undo.defer(() => shell.close());
   await shell.run('systemctl is-system-running --wait', SLOW_MS);
   await shell.must(`mkdir ${FILES} && mount -o ro /dev/vdb ${FILES}`);
+  await writeState(shell, 'before');
   const end = undo.move();
   return {
     packages,
@@ -74,23 +78,26 @@ export async function startGuest(dir: string, signal: AbortSignal): Promise<Gues
       pageUrl: `http://127.0.0.1:${hostPort}/`,
     },
     shell,
-    state: () => stateOf(shell),
+    changes: () => changesOf(shell),
     [Symbol.asyncDispose]: () => end.disposeAsync(),
   };
 }
 
-async function stateOf(shell: Shell): Promise<string> {
-  const theirs = [
-    '/var/log',
-    '/var/cache',
-    '/var/lib/apt',
-    '/var/lib/dpkg',
-    '/var/lib/systemd',
-    '/root',
-  ];
-  const pruned = theirs.map((path) => `-path ${path}`).join(' -o ');
-  const files = `find / -xdev \\( ${pruned} \\) -prune -o -printf '%p %y %m %U %G %l\\n' | sort`;
-  const units = 'systemctl list-unit-files --no-legend --no-pager | sort';
-  const mounts = "findmnt -rno TARGET,FSTYPE | grep -v '^/run/credentials' | sort";
-  return await shell.must(`${files}; sort /etc/passwd /etc/group; ${units}; ${mounts}`, SLOW_MS);
+/** Compared in the machine: a megabyte takes its time over a serial line. */
+const STATE = `
+find / -xdev \\( -path /var/log -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg \\
+  -o -path /var/lib/systemd -o -path /var/tmp -o -path /root \\) -prune \\
+  -o -printf '%p %y %m %U %G %l\\n' | grep -v '^/etc/[a-z]*- ' | sort
+sort /etc/passwd /etc/group
+systemctl list-unit-files --no-legend --no-pager | sort
+findmnt -rno TARGET,FSTYPE | grep -v '^/run/credentials' | sort
+`;
+
+const writeState = (shell: Shell, name: string) =>
+  shell.must(`(${STATE}) > /run/state-${name}`, SLOW_MS);
+
+async function changesOf(shell: Shell): Promise<readonly string[]> {
+  await writeState(shell, 'now');
+  const { output } = await shell.run('diff /run/state-before /run/state-now', SLOW_MS);
+  return output.split('\n').filter((line) => /^[<>]/.test(line));
 }
