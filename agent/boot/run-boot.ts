@@ -22,8 +22,8 @@ const DEADLINE_MS = {
   /** Of a claim: a person has to come. A day later the same claim goes on. */
   claim: 24 * 3_600_000,
 } as const;
-/** How long a machine that could boot by itself waits for a network. */
-const ALONE_AFTER_MS = 50_000;
+/** How long a machine that could boot by itself waits for a network: what runs then goes on looking for one. */
+const ALONE_AFTER_MS = 25_000;
 const WITHOUT_NETWORK: PlannedNetwork = { addresses: [], dns: [], ntp: [], plan: 'default' };
 
 /** Resolves when everything is handed over. Rejects only when `signal` aborts. */
