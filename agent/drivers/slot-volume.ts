@@ -67,7 +67,7 @@ export async function withSlotVolume<T>(
 }
 
 /** Of a directory that is the volume's root. */
-export function slotVolume(root: string): SlotVolume {
+function slotVolume(root: string): SlotVolume {
   const at = (path: string) => join(root, path);
   const changed = async (what: string, work: () => Promise<unknown>): Promise<void> => {
     try {
