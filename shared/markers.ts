@@ -24,8 +24,10 @@ export const MARKERS = {
   'install-progress': 'how much of the installation is done; repeated',
   installed: 'the system is on the disk; the machine restarts from it, or goes on from it',
   'boot-slot': 'the machine was started from a boot slot of its disk',
-  'slot-written': 'another boot image lies in the other boot slot, for the next boot',
-  'slot-good': 'the boot slot of this boot is good: it is not counted any more',
+  'slot-written':
+    'a boot slot holds another boot image for the next boot, or a copy to fall back to',
+  'slot-good':
+    'the boot image of this boot is good: its tries are given back now, and at each boot that it begins',
   'switch-root': 'the initramfs hands over to the system image',
   'agent-start': 'the agent of the system image runs',
   attached: 'a service module runs',
