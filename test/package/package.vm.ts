@@ -147,7 +147,7 @@ test(
     assert.equal(user.trim(), 'billet');
     for (const [unit, limit] of [
       ['billet-coordinator', 1.5],
-      ['billet-agent', 5],
+      ['billet-agent', 5.5],
     ] as const) {
       const said = await shell.must(
         `systemd-analyze security --no-pager ${unit}.service | tail -1`,
