@@ -40,14 +40,13 @@ export type ReportRecord = z.infer<typeof ReportRecord>;
 export const RECOVERY_KEYS_MAX = 8;
 
 /** Ciphertexts: only the operator's private key opens them. They outlive the instance, as disks do. */
-export const RecoveryKeysRecord = z.strictObject({
+const RecoveryKeysRecord = z.strictObject({
   node: NodeName,
   /** The newest first. */
   keys: z
     .array(z.strictObject({ event: InstallEventId, at: Moment, sealed: z.base64().max(2048) }))
     .max(RECOVERY_KEYS_MAX),
 });
-export type RecoveryKeysRecord = z.infer<typeof RecoveryKeysRecord>;
 
 export const installRecords = (store: Store) => ({
   installs: collection(store, {
