@@ -80,10 +80,7 @@ function nextOf(node: string, { state, problem, candidates, disk }: Report): str
 }
 
 /** Why each disk is, or is not, the one: a line of what it is, and the reason below it. */
-function candidateLines(
-  candidates: readonly InstallCandidate[],
-  width: number,
-): readonly string[] {
+function candidateLines(candidates: readonly InstallCandidate[], width: number): readonly string[] {
   const [header = '', ...rows] = table(
     candidates,
     [
