@@ -3,7 +3,7 @@
 
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256 } from '#shared/digest.ts';
+import { hexOf, sha256 } from '#shared/digest.ts';
 import { cached, fileDigest } from '../setup/build/cache.ts';
 import { type BootImage, type BootImageOptions, buildBootImage } from './build.ts';
 import { writeIso } from './medium-iso.ts';
@@ -96,8 +96,9 @@ async function buildIso(
   options: MediumOptions,
 ): Promise<string> {
   const { image, ...parts } = programs;
+  const digest = await fileDigest(programs.uki);
   const inputs = {
-    efi: await fileDigest(programs.uki),
+    efi: digest,
     tools: tools.key,
     recipe: await recipeDigest('medium-iso.ts'),
   };
@@ -106,7 +107,9 @@ async function buildIso(
     const work = join(dir, 'work');
     await mkdir(work);
     const iso = join(dir, 'billet.iso');
-    await writeIso(tools, { ...parts, key: image.key, title: titleOf(image) }, work, iso);
+    // Of the content: the keys of the cache say where it came from, too.
+    const key = hexOf(digest).slice(0, 16);
+    await writeIso(tools, { ...parts, key, title: titleOf(image) }, work, iso);
   });
   return join(entry, 'billet.iso');
 }
