@@ -89,14 +89,15 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
     },
     async bind(partition, recoveryKey, signal) {
       // An empty public key: no policy that somebody else could sign is searched for.
-      const policy = [`--tpm2-pcrs=${BOUND_PCR}`, '--tpm2-public-key='];
-      const slot = ['--wipe-slot=tpm2', `--tpm2-device=${tpm}`, ...policy];
-      await withKeyFile(runDir, recoveryKey, (file) =>
-        done(
-          exec(['systemd-cryptenroll', `--unlock-key-file=${file}`, ...slot, partition], signal),
-          `systemd-cryptenroll ${partition}`,
-        ),
-      );
+      const tpmSlot = [`--tpm2-device=${tpm}`, `--tpm2-pcrs=${BOUND_PCR}`, '--tpm2-public-key='];
+      await withKeyFile(runDir, recoveryKey, async (file) => {
+        // First on its own: with the same PCRs in another TPM, it would take the old slot for the new.
+        for (const what of [['--wipe-slot=tpm2'], tpmSlot])
+          await done(
+            exec(['systemd-cryptenroll', `--unlock-key-file=${file}`, ...what, partition], signal),
+            `systemd-cryptenroll ${partition}`,
+          );
+      });
     },
     async unlock(partition, signal) {
       if (await isOpen()) return device;
