@@ -32,7 +32,6 @@ const TELLING: Partial<Record<Marker, string>> = {
   composed: 'digest',
   'install-plan': 'disk',
   'install-step': 'step',
-  'install-progress': 'progress',
   installed: 'disk',
   'boot-slot': 'slot',
   'slot-good': 'slot',
@@ -145,10 +144,10 @@ function waitLine(judged: Judged, seconds: number, lastLine: string, width: numb
 }
 
 function progressOf(last: Stage | undefined): string | null {
-  const { done, total, progress } = last?.fields ?? {};
+  const { done, total, percent } = last?.fields ?? {};
   if (done !== undefined && total !== undefined)
     return `${bytes(Number(done))} of ${bytes(Number(total))}`;
-  return progress === undefined ? null : `${Math.round(Number(progress) * 100)} %`;
+  return percent === undefined ? null : `${percent} %`;
 }
 
 function resultLines(result: Result, columns: number, paint: Paint): readonly string[] {
