@@ -1,6 +1,7 @@
 // Acts on a boot slot; never decides. Each step leaves a slot that boots, wherever it is cut off: what is
 // written has its name once it is whole, and what it replaces goes last.
 
+import type { Digest } from '#shared/digest.ts';
 import type { Marker, MarkerValue } from '#shared/markers.ts';
 import { inLinux, type SlotVolume } from '../drivers/slot-volume.ts';
 import { type Entry, entryName, freshEntry, TRIES } from './entry-name.ts';
@@ -11,6 +12,8 @@ import { entriesIn } from './see.ts';
 export interface StepDeps {
   readonly on: <T>(slot: SlotName, work: (volume: SlotVolume) => Promise<T>) => Promise<T>;
   readonly seen: SeenSlots;
+  /** As it was read. */
+  readonly digestOf: (slot: SlotName) => Digest | null;
   readonly fetched: () => Promise<FetchedImage>;
   readonly mark: (stage: Marker, fields: Record<string, MarkerValue>) => void;
   /** What the slot holds from now on: the wanted image, the other slot's, or the same, which is good. */
@@ -61,12 +64,12 @@ async function write(
 
 async function copy(
   { slot, generation }: Extract<SlotStep, { kind: 'copy' }>,
-  { on, remember, mark }: StepDeps,
+  { on, remember, mark, digestOf }: StepDeps,
 ): Promise<void> {
   await remember(slot, 'other');
   const written = await on(otherSlot(slot), async (from) => {
     const name = entriesIn(await from.names()).name;
-    const digest = name === null ? null : await from.digest(inLinux(name));
+    const digest = digestOf(otherSlot(slot));
     if (name === null || digest === null) return null;
     return await on(slot, async (to) => {
       await replace(to, freshEntry(generation), 0, (path) =>

@@ -13,9 +13,10 @@ export interface SeenFile {
   readonly litter: readonly string[];
 }
 
-export async function seeSlot(volume: SlotVolume): Promise<SeenFile> {
+/** `known`: its digest, where it has been read before. */
+export async function seeSlot(volume: SlotVolume, known: Digest | null = null): Promise<SeenFile> {
   const { entry, name, litter } = entriesIn(await volume.names());
-  const digest = name === null ? null : await volume.digest(inLinux(name));
+  const digest = name === null ? null : (known ?? (await volume.digest(inLinux(name))));
   return { entry, name, digest, litter };
 }
 

@@ -102,11 +102,16 @@ export function openSlots(deps: SlotsDeps): Slots {
     });
     for (const step of planSlots(state, imageOf(wanted))) {
       signal.throwIfAborted();
+      const before = seen.get(step.slot) ?? null;
       seen.delete(step.slot);
       await runStep(step, {
         ...{ on, seen: state, fetched, mark: deps.mark },
+        digestOf: (slot) => seen.get(slot)?.digest ?? null,
         remember: (slot, what) => remember(slot, what, wanted, fetched),
       });
+      // A new name is no new content.
+      if (before !== null && step.kind !== 'write' && step.kind !== 'copy')
+        seen.set(step.slot, await on(step.slot, (volume) => seeSlot(volume, before.digest)));
     }
     // The loader last: both slots are then in order, and it is the one file that there is no second of.
     if (!mendsLoader(state, wanted)) return;
