@@ -42,7 +42,8 @@ export function agentCommand(_io: CommandIo): Command {
   withExamples(
     enroll,
     'billet agent enroll --identity web-1.json --policy trust-policy.json',
-    'billet agent enroll --coordinator https://192.0.2.10:8443 --ca sha256:… --policy p.json',
+    'billet agent enroll --coordinator https://192.0.2.10:8443 --ca sha256:… \\',
+    '    --policy trust-policy.json',
   );
   const detach = command
     .command('detach')
@@ -70,7 +71,37 @@ export function agentCommand(_io: CommandIo): Command {
       );
     withExamples(child, `billet agent ${name}`, `billet agent ${name} --json`);
   }
+  addNix(command);
   return withExamples(command, 'billet agent status', 'billet agent plan --json');
+}
+
+/** What a NixOS installer runs. */
+function addNix(parent: Command): void {
+  const install = parent
+    .command('nixos-install')
+    .description('Install the NixOS closure of this node onto the disk of its plan.')
+    .option('--root <dir>', 'where the new system is mounted')
+    .option('--dry-run', 'show which disk is meant; write nothing')
+    .option('--config <file>', 'instead of /etc/billet/agent.json')
+    .action((options: { root?: string; dryRun?: boolean; config?: string }) =>
+      start([
+        'nixos-install',
+        ...valued('--root', options.root),
+        ...(options.dryRun === true ? ['--dry-run'] : []),
+        ...valued('--config', options.config),
+      ]),
+    );
+  withExamples(install, 'billet agent nixos-install --dry-run');
+  const bundle = parent
+    .command('nix-bundle')
+    .description('Fetch a signed flake from the registry of the coordinator, and unpack it.')
+    .argument('<ref>', 'REPOSITORY@DIGEST; `billet bundle push` prints it')
+    .argument('<dir>', 'a folder that is not there yet')
+    .option('--config <file>', 'instead of /etc/billet/agent.json')
+    .action((reference: string, dir: string, options: { config?: string }) =>
+      start(['nix-bundle', reference, dir, ...valued('--config', options.config)]),
+    );
+  withExamples(bundle, 'billet agent nix-bundle fleet@sha256:… /etc/nixos');
 }
 
 /** By the name that commander gives them. */

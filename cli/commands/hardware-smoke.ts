@@ -51,8 +51,9 @@ function preflightCommand(io: CommandIo): Command {
   return withExamples(
     command,
     'billet hardware-smoke preflight --iso build/billet.iso',
-    'billet hardware-smoke preflight --iso build/billet.iso --bmc https://192.0.2.7 \\',
-    '    --bmc-user operator --bmc-password bmc.secret --bmc-fingerprint sha256:…',
+    'billet hardware-smoke preflight --iso build/billet.iso \\',
+    '    --bmc https://192.0.2.7 --bmc-user operator \\',
+    '    --bmc-password bmc.secret --bmc-fingerprint sha256:…',
   );
 }
 

@@ -15,7 +15,7 @@ import { AEADS, openBase, sealBase } from './hpke.ts';
 const MODHEX = 'cbdefghijklnrtuv';
 const KEY_BYTES = 32;
 const GROUP = 8;
-const CONTEXT = { aead: AEADS.aes256, info: Buffer.from('billet recovery key 1') };
+const CONTEXT = { aead: AEADS.aes256, info: Buffer.from('dev.billet.recovery-key/1') };
 
 /** 256 bits in eight groups of eight letters. */
 export function makeRecoveryKey(bytes: Uint8Array = randomBytes(KEY_BYTES)): string {
