@@ -177,6 +177,10 @@ async function comesUpAlone(): Promise<void> {
   shell.close();
 }
 
+/** As os-release(5) in the boot image begins: the loader reads it first. */
+const NAME = 'ID=billet\n';
+const TORN = Buffer.alloc(4096, 0xff);
+
 /** Four kibibytes of the boot image in a slot are lost, as in a write that tore: what it is called is there. */
 async function tear(partition: string): Promise<void> {
   const path = chassis.disk(DISK);
@@ -187,8 +191,11 @@ async function tear(partition: string): Promise<void> {
   assert.ok(at);
   const image = Buffer.alloc(512 * 2 ** 20);
   const { bytesRead } = await file.read(image, 0, image.length, at.startBytes);
-  const found = image.subarray(0, bytesRead).indexOf('ID=billet\n');
-  assert.ok(found > 0);
-  const sector = found - (found % 512);
-  await file.write(Buffer.alloc(4096, 0xff), 0, 4096, at.startBytes + sector);
+  // Everywhere: the image that was there before has left its bytes behind.
+  const whole = image.subarray(0, bytesRead);
+  const places: number[] = [];
+  for (let from = whole.indexOf(NAME); from >= 0; from = whole.indexOf(NAME, from + 4096))
+    places.push(from - (from % 512));
+  assert.ok(places.length > 0);
+  for (const place of places) await file.write(TORN, 0, TORN.length, at.startBytes + place);
 }
