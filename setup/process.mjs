@@ -87,6 +87,33 @@ export function handOver(argv, env) {
 }
 
 /**
+ * As handOver, for one of several at once: it has no input, and what it says comes back in one piece.
+ * @param {readonly [string, ...string[]]} argv
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<Outcome>}
+ */
+export function runAside(argv, env) {
+  const [file, ...args] = argv;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const release = surviveInterrupt(child);
+    /** @type {Buffer[]} */
+    const chunks = [];
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (/** @type {Buffer} */ chunk) => void chunks.push(chunk));
+    child.once('error', (error) => {
+      release();
+      reject(error);
+    });
+    child.once('close', (code, signal) => {
+      release();
+      const exit = code ?? 128 + (signal ? constants.signals[signal] : 0);
+      resolve({ code: exit, output: Buffer.concat(chunks).toString() });
+    });
+  });
+}
+
+/**
  * This process stays until its child has ended, so that the child can clean up.
  * @param {import('node:child_process').ChildProcess} child
  */

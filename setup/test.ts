@@ -1,27 +1,28 @@
 // Runs everything that `npm test` promises: the check first, then the suites that start real peers
-// or go through long loops, then each suite that starts machines, one after the other, and a table
-// of minutes. Arguments choose suites by a part of their name.
+// or go through long loops, two at a time, then each suite that starts machines, one after the other,
+// and a table of minutes. Arguments choose suites by a part of their name.
 
 import { globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { systemClock } from '#shared/clock.ts';
-import { handOver } from './process.mjs';
-import { closingLines, type SuiteResult, selectSuites } from './suites.ts';
+import { handOver, runAside } from './process.mjs';
+import { closingLines, inTurns, type SuiteResult, selectSuites } from './suites.ts';
 
 const root = dirname(import.meta.dirname);
 process.chdir(root);
 
-const suitesOf = (suffix: string) =>
+const suitesOf = (suffix: string, paired: boolean) =>
   globSync(`{initramfs,test/*}/*${suffix}`)
     .sort()
     .map((file) => ({
       name: basename(file, suffix),
       argv: [process.execPath, '--test', '--test-reporter=spec', join(root, file)] as const,
+      paired,
     }));
 const all = [
-  { name: 'check', argv: ['npm', 'run', '--silent', 'check'] as const },
-  ...suitesOf('.peer.ts'),
-  ...suitesOf('.vm.ts'),
+  { name: 'check', argv: ['npm', 'run', '--silent', 'check'] as const, paired: false },
+  ...suitesOf('.peer.ts', true),
+  ...suitesOf('.vm.ts', false),
 ];
 const chosen = selectSuites(all, process.argv.slice(2));
 if (chosen.length === 0) {
@@ -32,15 +33,33 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 const results: SuiteResult[] = [];
+let begun = 0;
+/** Ctrl-C: what runs has cleaned up; the rest is not started. */
+let stopped = false;
 
-for (const suite of chosen) {
-  process.stdout.write(`\n=== ${suite.name} (${results.length + 1} of ${chosen.length})\n`);
+async function run(suite: (typeof all)[number], aside: boolean): Promise<void> {
+  begun += 1;
+  const title = `=== ${suite.name} (${begun} of ${chosen.length})`;
+  process.stdout.write(`\n${title}${aside ? ', beside another' : ''}\n`);
   const start = systemClock.monotonic();
-  const code = await handOver(suite.argv, process.env);
+  const { code, output } = aside
+    ? await runAside(suite.argv, process.env)
+    : { code: await handOver(suite.argv, process.env), output: '' };
+  if (aside) process.stdout.write(`\n${title}, ended with ${code}\n${output}`);
   results.push({ name: suite.name, code, ms: systemClock.monotonic() - start });
-  // Ctrl-C: what runs has cleaned up; the rest is not started.
-  if (code === 130 || code === 143) break;
+  stopped ||= code === 130 || code === 143;
 }
 
-process.stdout.write(closingLines(results, all.length));
-process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
+const start = systemClock.monotonic();
+for (const { lanes, suites } of inTurns(chosen)) {
+  const waiting = [...suites];
+  const lane = async () => {
+    for (let suite = waiting.shift(); suite && !stopped; suite = waiting.shift())
+      await run(suite, lanes > 1);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+const total = systemClock.monotonic() - start;
+process.stdout.write(closingLines(results, all.length, total));
+process.exitCode = results.every(({ code }) => code === 0) && !stopped ? 0 : 1;
