@@ -32,8 +32,8 @@ const ABOUT = `
 It looks after the build cache ($XDG_CACHE_HOME/billet), folders of evidence
 named by a time below DIR, coverage/ and compiled code. DIR/budget.json has the
 soft limits: {"format": 1, "cacheBytes": …, "evidenceBytes": …,
-"outputBytes": …, "keep": …}. What was used in the last two hours, what a running build fills,
-what \`latest\` points at, and signing keys always stay.`;
+"outputBytes": …, "keep": …}. What was used in the last two hours, what a
+running build fills, what \`latest\` points at, and signing keys always stay.`;
 
 export function workCommand(io: CommandIo): Command {
   const command = new Command('work').description(
