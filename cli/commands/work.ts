@@ -26,14 +26,15 @@ interface WorkOptions {
   readonly json?: boolean;
 }
 
-/** Made anew by the tool that wrote them; below the folder in which the command runs. */
+/** Made anew by the tool that wrote them; beside the folder of evidence. */
 const OUTPUTS = ['coverage', 'node_modules/.cache/billet'];
 const ABOUT = `
 It looks after the build cache ($XDG_CACHE_HOME/billet), folders of evidence
-named by a time below DIR, coverage/ and compiled code. DIR/budget.json has the
-soft limits: {"format": 1, "cacheBytes": …, "evidenceBytes": …,
-"outputBytes": …, "keep": …}. What was used in the last two hours, what a
-running build fills, what \`latest\` points at, and signing keys always stay.`;
+named by a time below DIR, and coverage/ and compiled code beside DIR.
+DIR/budget.json has the soft limits: {"format": 1, "cacheBytes": …,
+"evidenceBytes": …, "outputBytes": …, "keep": …}. What was used in the last
+two hours, what a running build fills, what \`latest\` points at, and signing
+keys always stay.`;
 
 export function workCommand(io: CommandIo): Command {
   const command = new Command('work').description(
@@ -89,7 +90,7 @@ async function look(io: CommandIo, options: WorkOptions): Promise<Looked> {
   const places = {
     cacheDir: await realFolder(options.cache ?? cacheDirOf(io.env)),
     workDir: await realFolder(options.work),
-    outputs: await Promise.all(OUTPUTS.map((path) => realFolder(resolve(path)))),
+    outputs: await Promise.all(OUTPUTS.map((path) => realFolder(resolve(options.work, '..', path)))),
   };
   const items = await observeWork(places, io.clock);
   const judgements = judgeItems(items, { keep: budget.keep, inUseMs: IN_USE_MS });
