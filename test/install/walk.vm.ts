@@ -21,7 +21,7 @@ const TREE = join(import.meta.dirname, '../..');
 const DOCUMENTS = join(TREE, 'examples/bare-metal/fleet');
 /** Two emulated machines share two processors. */
 const INSTALL_MS = 480_000;
-const BOOT_MS = 360_000;
+const BOOT_MS = 480_000;
 
 /** As examples/bare-metal/fleet/machines.yaml knows them. The data disks are not to be touched. */
 const MACHINES = [
