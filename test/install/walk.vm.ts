@@ -4,12 +4,13 @@
 // stays in work/hardware-smoke, as hardware leaves it.
 
 import assert from 'node:assert/strict';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
 import type { Marker } from '#shared/markers.ts';
 import type { Instance } from '#shared/schema/records.ts';
+import { billet } from '../../cli/testing.ts';
 import type { Chassis } from '../../lab/chassis.ts';
 import { shellOf } from '../../lab/node.ts';
 import type { PoweredMachine } from '../../lab/power.ts';
@@ -168,12 +169,14 @@ test('the evidence of both is what a smoke run of hardware leaves', {
   timeout: 60_000,
 }, async () => {
   const Verdict = z.object({ outcome: z.string(), failures: z.array(z.unknown()) });
+  const work = join(TREE, 'work');
   for (const name of NODES) {
     const console = join(rack.dirOf(name), 'console-1.log');
-    const flags = ['--console', console, '--no-follow', '--flow', 'iso-install'];
-    const work = ['--work', join(TREE, 'work')];
-    const found = await stage.fleet.billet('hardware-smoke', 'capture', ...flags, ...work);
-    const { outcome, failures } = Verdict.parse(found);
+    const flags = ['--console', console, '--no-follow', '--flow', 'iso-install', '--work', work];
+    const { code, stderr } = await billet(['hardware-smoke', 'capture', ...flags]);
+    assert.equal(code, 0, stderr);
+    const result = await readFile(join(work, 'hardware-smoke/latest/result.json'), 'utf8');
+    const { outcome, failures } = Verdict.parse(JSON.parse(result));
     assert.deepEqual([outcome, failures], ['passed', []], name);
   }
 });
