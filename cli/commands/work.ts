@@ -90,7 +90,9 @@ async function look(io: CommandIo, options: WorkOptions): Promise<Looked> {
   const places = {
     cacheDir: await realFolder(options.cache ?? cacheDirOf(io.env)),
     workDir: await realFolder(options.work),
-    outputs: await Promise.all(OUTPUTS.map((path) => realFolder(resolve(options.work, '..', path)))),
+    outputs: await Promise.all(
+      OUTPUTS.map((path) => realFolder(resolve(options.work, '..', path))),
+    ),
   };
   const items = await observeWork(places, io.clock);
   const judgements = judgeItems(items, { keep: budget.keep, inUseMs: IN_USE_MS });
