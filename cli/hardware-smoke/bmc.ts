@@ -28,8 +28,10 @@ export interface Bmc {
 export async function readBmc(flags: BmcFlags, protocol: 'https:' | 'ipmi:'): Promise<Bmc> {
   const url = URL.canParse(flags.bmc ?? '') ? new URL(flags.bmc ?? '') : null;
   const shown = protocol === 'https:' ? 'https://HOST' : 'ipmi://HOST';
+  if (flags.bmc === undefined)
+    throw invalid('this transport needs a BMC', `name it with --bmc ${shown}`);
   if (url === null || url.protocol !== protocol || url.hostname === '')
-    throw invalid(`--bmc ${flags.bmc ?? ''} is no BMC of this transport`, `write it as ${shown}`);
+    throw invalid(`--bmc ${flags.bmc} is no BMC of this transport`, `write it as ${shown}`);
   if (url.username !== '' || url.password !== '')
     throw invalid(
       'a user or password in --bmc is seen by others',
