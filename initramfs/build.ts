@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
+import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { sha256 } from '#shared/digest.ts';
@@ -174,8 +174,21 @@ export async function appendArchive(
     chunkSize: 1 << 20,
     params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
   });
-  const archive = Readable.from(cpioOfTree(tree, SOURCE_DATE_EPOCH));
-  await pipeline(archive, zstd, createWriteStream(file, { flags: 'a' }), { signal });
+  const packed = pipeline(zstd, createWriteStream(file, { flags: 'a' }), { signal });
+  await Promise.all([feed(zstd, cpioOfTree(tree, SOURCE_DATE_EPOCH)), packed]);
+}
+
+/**
+ * Ends the stream once everything in it was taken: Node tells zstd of the end together with the last
+ * piece where it knows of it by then, and the bytes that come out would depend on who was faster.
+ */
+async function feed(to: Transform, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const piece of pieces) {
+    const taken = Promise.withResolvers<void>();
+    to.write(piece, (error) => (error ? taken.reject(error) : taken.resolve()));
+    await taken.promise;
+  }
+  to.end();
 }
 
 async function placeFile(from: string, to: string, mode: number): Promise<void> {
