@@ -126,21 +126,22 @@ test('the system that comes after has the same network, and makes it again', {
       await shell.run('sleep 1');
       return await shell.must('ip neigh show dev bond0.5');
     };
+    /** networkd may still wait for udev when the agent is ready. */
+    const untilTrue = async (condition: string) =>
+      await shell.must(
+        `for i in $(seq 150); do ${condition} && break; sleep 0.2; done; ${condition}`,
+      );
     const both =
       /192\.0\.2\.1 lladdr 02:00:00:00:b1:11[\s\S]*2001:db8:5::1 lladdr 02:00:00:00:b1:11/;
+    await untilTrue("networkctl list --no-legend | grep -Eq 'bond0[.]5 +vlan +[^ ]+ +configured'");
     assert.match((await reaches()).split('\n').sort().join('\n'), both);
-    assert.match(
-      await shell.must('networkctl list --no-legend'),
-      /bond0\.5 +vlan +\S+ +configured/,
-    );
     assert.match(await shell.must('cat /sys/class/net/bond0/bonding/mode'), /active-backup/);
 
     // A VLAN that is gone is made again from what the boot has left.
     await shell.must('ip link delete bond0.5 && systemctl restart systemd-networkd');
-    await shell.must(
-      'for i in $(seq 100); do ip -4 address show bond0.5 2>/dev/null | grep -q 192.0.2.10/24 && break; sleep 0.2; done; ip -d link show bond0.5 | grep -q "id 5"',
-    );
-    await shell.run('sleep 2');
+    await untilTrue('ip -4 address show bond0.5 2>/dev/null | grep -q 192.0.2.10/24');
+    await untilTrue("networkctl list --no-legend | grep -Eq 'bond0[.]5 +vlan +[^ ]+ +configured'");
+    await shell.must('ip -d link show bond0.5 | grep -q "id 5"');
     assert.match((await reaches()).split('\n').sort().join('\n'), both);
 
     // And a bond with one card less goes on over the other one.
