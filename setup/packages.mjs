@@ -99,6 +99,7 @@ export const PACKAGES = [
   },
   { name: 'strace', why: 'records what the store writes, for power cuts', for: ['test'] },
   { name: 'swtpm', why: 'TPMs of virtual machines', for: ['test', 'bench'] },
+  { name: 'swtpm-tools', why: 'makes those TPMs, as a factory does', for: ['test', 'bench'] },
   { name: 'systemd', why: 'systemd-analyze, which checks units', for: ['test'] },
   { name: 'umoci', why: 'builds and unpacks OCI layouts, as a peer', for: ['test'] },
   { name: 'xorriso', why: 'makes config drives as ISO images, to read', for: ['test'] },

@@ -33,14 +33,22 @@ test('the table gives minutes of each and of all, and a closing line that counts
   );
 });
 
-test('suites with peers go in pairs; the check, machines, and what measures go alone', () => {
-  const named = (name: string, paired: boolean) => ({ name, paired });
-  const [check, first, idle] = [named('check', false), named('a', true), named('agent-idle', true)];
-  const [second, boot] = [named('b', true), named('boot', false)];
-  assert.deepEqual(inTurns([check, first, idle, second, boot]), [
-    { lanes: 1, suites: [check] },
-    { lanes: 2, suites: [first, second] },
-    { lanes: 1, suites: [idle] },
-    { lanes: 1, suites: [boot] },
-  ]);
+test('suites go in pairs of their kind; what measures or uses two machines goes alone before them; the longest begin', () => {
+  const named = (kind: string, ...names: string[]) => names.map((name) => ({ name, kind }));
+  const [check, peers, machines] = [
+    named('check', 'check'),
+    named('peer', 'a', 'agent-idle', 'b'),
+    named('vm', 'demo', 'walk', 'medium', 'slots'),
+  ];
+  const turns = inTurns([...check, ...peers, ...machines]);
+  assert.deepEqual(
+    turns.map(({ lanes, suites }) => [lanes, ...suites.map(({ name }) => name)]),
+    [
+      [1, 'check'],
+      [1, 'agent-idle'],
+      [2, 'a', 'b'],
+      [1, 'walk'],
+      [2, 'slots', 'demo', 'medium'],
+    ],
+  );
 });

@@ -16,29 +16,48 @@ export const selectSuites = <S extends { readonly name: string }>(
     ? suites
     : suites.filter(({ name }) => words.some((word) => name.includes(word)));
 
-/** Suites that measure time or load, or use up what others need: nothing runs beside them. */
+/** Suites that measure time or load, use two machines at once, or use up what others need. */
 const ALONE: ReadonlySet<string> = new Set([
   'agent-idle',
   'bench-command',
+  'check',
+  // The first with machines: it fills the cache that the others build from.
+  'initramfs',
   'reproducible',
+  'runbook',
   'store-full',
   'storm-enroll',
   'storm-slow',
+  'walk',
+  'warm',
 ]);
 
+/** The last of them begins first, so that at the end no processor waits for them. */
+const LONGEST: readonly string[] = ['boot', 'persist', 'slots'];
+
+export interface Turn<S> {
+  /** How many of them run at once. */
+  readonly lanes: number;
+  readonly suites: readonly S[];
+}
+
 /**
- * What runs when: suites with peers use one processor each and go in pairs; those with machines, and
- * what measures, go alone. The order stays.
+ * What runs when. One peer, or one emulated machine, keeps one processor and a third busy (measured: 1.3
+ * of 2), so most suites go in pairs of their kind, and nothing runs beside those of ALONE. A kind begins
+ * with what goes alone.
  */
-export function inTurns<S extends { readonly name: string; readonly paired: boolean }>(
+export function inTurns<S extends { readonly name: string; readonly kind: string }>(
   suites: readonly S[],
-): readonly { readonly lanes: number; readonly suites: readonly S[] }[] {
-  const turns: { lanes: number; suites: S[] }[] = [];
-  const pairs = suites.filter(({ name, paired }) => paired && !ALONE.has(name));
-  for (const suite of suites)
-    if (!pairs.includes(suite)) turns.push({ lanes: 1, suites: [suite] });
-    else if (suite === pairs[0]) turns.push({ lanes: 2, suites: pairs });
-  return turns;
+): readonly Turn<S>[] {
+  const kinds = Map.groupBy(suites, ({ kind }) => kind).values();
+  return kinds.toArray().flatMap((ofKind) => {
+    const alone = ofKind.filter(({ name }) => ALONE.has(name));
+    const pairs = ofKind
+      .filter(({ name }) => !ALONE.has(name))
+      .sort((a, b) => LONGEST.indexOf(b.name) - LONGEST.indexOf(a.name));
+    const turns: Turn<S>[] = alone.map((suite) => ({ lanes: 1, suites: [suite] }));
+    return pairs.length === 0 ? turns : [...turns, { lanes: 2, suites: pairs }];
+  });
 }
 
 /** The minutes of each suite, and a last line that a program can read: `N passed, N failed`. */

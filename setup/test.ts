@@ -1,6 +1,6 @@
 // Runs everything that `npm test` promises: the check first, then the suites that start real peers
-// or go through long loops, two at a time, then each suite that starts machines, one after the other,
-// and a table of minutes. Arguments choose suites by a part of their name.
+// or go through long loops, then those that start machines, most of them two at a time, and a table of
+// minutes. Arguments choose suites by a part of their name.
 
 import { globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -11,18 +11,18 @@ import { closingLines, inTurns, type SuiteResult, selectSuites } from './suites.
 const root = dirname(import.meta.dirname);
 process.chdir(root);
 
-const suitesOf = (suffix: string, paired: boolean) =>
-  globSync(`{initramfs,test/*}/*${suffix}`)
+const suitesOf = (kind: 'peer' | 'vm') =>
+  globSync(`{initramfs,test/*}/*.${kind}.ts`)
     .sort()
     .map((file) => ({
-      name: basename(file, suffix),
+      name: basename(file, `.${kind}.ts`),
       argv: [process.execPath, '--test', '--test-reporter=spec', join(root, file)] as const,
-      paired,
+      kind,
     }));
 const all = [
-  { name: 'check', argv: ['npm', 'run', '--silent', 'check'] as const, paired: false },
-  ...suitesOf('.peer.ts', true),
-  ...suitesOf('.vm.ts', false),
+  { name: 'check', argv: ['npm', 'run', '--silent', 'check'] as const, kind: 'check' },
+  ...suitesOf('peer'),
+  ...suitesOf('vm'),
 ];
 const chosen = selectSuites(all, process.argv.slice(2));
 if (chosen.length === 0) {

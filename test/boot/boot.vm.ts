@@ -11,7 +11,7 @@ import { makeVariant } from '../../lab/variants.ts';
 import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
 
 const BOOT_MS = 240_000;
-const CHANGE_MS = 90_000;
+const CHANGE_MS = 180_000;
 const MOTD = '/usr/share/billet/tools/motd';
 
 let stage: Stage;

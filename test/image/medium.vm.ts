@@ -15,8 +15,8 @@ import { secureBootFiles } from './secure-boot-keys.ts';
 import { writeSecureBootVars } from './secure-boot-vars.ts';
 
 const OVMF = '/usr/share/OVMF';
-const SECONDS = 120;
-const signal = AbortSignal.timeout(9 * 60_000);
+const SECONDS = 240;
+const signal = AbortSignal.timeout(15 * 60_000);
 let dir: string;
 /** Keys PK, KEK and db are in it. */
 let enrolled: string;

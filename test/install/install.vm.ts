@@ -22,7 +22,7 @@ import { openStage, type Stage } from '../boot/machine-fixture.ts';
 const NODE = 'disk-1';
 const GIB = 2 ** 30;
 const [ROOT, OTHER] = ['the-root', 'another'];
-const BOOT_MS = 120_000;
+const BOOT_MS = 240_000;
 /** blkdebug(QEMU docs/devel/blkdebug.txt): the first write fails, and no other. */
 const FIRST_WRITE_FAILS =
   '[inject-error]\nevent = "none"\niotype = "write"\nerrno = "5"\nonce = "on"\n';
@@ -58,7 +58,7 @@ const failure = (code: string) => (marker: MarkerRecord) =>
   marker.failure && marker.fields.code === code;
 
 test('two disks that the plan means: the machine waits, and both are told of, each with its reason', {
-  timeout: BOOT_MS + 60_000,
+  timeout: BOOT_MS + 120_000,
 }, async () => {
   const faults = join(stage.dir, 'faults.conf');
   await writeFile(faults, FIRST_WRITE_FAILS);
@@ -88,12 +88,12 @@ test('two disks that the plan means: the machine waits, and both are told of, ea
 });
 
 test('the one that is meant holds data: its loss is ordered by its wipe id', {
-  timeout: 120_000,
+  timeout: BOOT_MS,
 }, async () => {
   await stage.fleet.billet('instance', 'install', NODE, '--disk-serial', ROOT);
   const from = machine.sightings.length;
   const { marker } = await machine.waitFor(failure('INSTALL_DISK_HOLDS_DATA'), {
-    ...{ timeoutMs: 90_000, from },
+    ...{ timeoutMs: BOOT_MS, from },
   });
   const [id] = /wipe-[0-9a-f]{16}/.exec(marker.fields.hint ?? '') ?? [];
   assert.match(marker.fields.message ?? '', /holds ext4 "precious"/);
@@ -109,14 +109,14 @@ test('the one that is meant holds data: its loss is ordered by its wipe id', {
 });
 
 test('a write that fails is shown and tried again; a power cut ends it in the middle', {
-  timeout: 240_000,
+  timeout: 2 * BOOT_MS,
 }, async () => {
-  const { marker } = await machine.waitFor(failure('INSTALL_DISK_FAILED'), { timeoutMs: 120_000 });
+  const { marker } = await machine.waitFor(failure('INSTALL_DISK_FAILED'), { timeoutMs: BOOT_MS });
   assert.match(marker.fields.message ?? '', /EIO|Input\/output error/);
   const step = await machine.waitFor(
     ({ failure: failed, stage: name, fields }) =>
       !failed && name === 'install-step' && fields.step === 'slot',
-    { timeoutMs: 120_000 },
+    { timeoutMs: BOOT_MS },
   );
   process.stderr.write(`# step slot after ${step.atSeconds.toFixed(0)} s\n`);
   await machine.machine.cut();
@@ -129,7 +129,7 @@ test('it boots from the medium again, goes on where it stopped, and is done', {
   machine = stage.keep(await chassis.powerOn({ medium: { cdrom: rack.iso } }));
   const { marker } = await machine.waitFor('install-plan', { timeoutMs: BOOT_MS });
   assert.deepEqual([marker.fields.resumes, marker.fields.steps], ['true', 'slot,state,finish']);
-  const { atSeconds } = await machine.waitFor('installed', { timeoutMs: 120_000 });
+  const { atSeconds } = await machine.waitFor('installed', { timeoutMs: BOOT_MS });
   process.stderr.write(`# installed after ${atSeconds.toFixed(0)} s\n`);
   const told = await rack.until(
     NODE,

@@ -20,7 +20,7 @@ import { openStage, type Stage } from '../boot/machine-fixture.ts';
 const NODE = 'vault-1';
 const DISK = 'the-vault';
 const GIB = 2 ** 30;
-const BOOT_MS = 240_000;
+const BOOT_MS = 480_000;
 const OPERATOR = generateRecoveryKeyPair();
 
 let stage: Stage;
@@ -93,11 +93,11 @@ test('it installs itself, encrypted, and comes up from slot a: unlocked by the T
   assert.equal(store.marker.fields.device, '/dev/mapper/billet-persist');
   const ready = await machine.waitFor('ready', { timeoutMs: BOOT_MS });
   note(`slot a after ${slot.atSeconds.toFixed(0)} s, ready after ${ready.atSeconds.toFixed(0)} s`);
-  await machine.waitFor(stageIs('slot-good', { slot: 'a' }), { timeoutMs: 120_000 });
+  await machine.waitFor(stageIs('slot-good', { slot: 'a' }), { timeoutMs: BOOT_MS });
   await machine.waitFor(stageIs('slot-written', { slot: 'b', copy: 'true' }), {
-    timeoutMs: 120_000,
+    timeoutMs: BOOT_MS,
   });
-  const { heartbeat } = await rack.until(NODE, 'running', isGood, 60_000);
+  const { heartbeat } = await rack.until(NODE, 'running', isGood, 120_000);
   assert.equal(heartbeat?.slot?.name, 'a');
   assert.deepEqual(failures(), []);
 });
@@ -129,7 +129,7 @@ test('another boot image is written to slot b before it is staged, and is good o
     (marker) => stageIs('slot-written', { slot: 'b' })(marker) && marker.fields.copy === undefined,
     { timeoutMs: BOOT_MS, from },
   );
-  await rack.until(NODE, 'staged', ({ heartbeat }) => heartbeat?.staged !== undefined, 60_000);
+  await rack.until(NODE, 'staged', ({ heartbeat }) => heartbeat?.staged !== undefined, 120_000);
   await fleet.billet('task', 'create', 'reboot', NODE, '--reason', 'the other boot image');
   const slot = await machine.waitFor('boot-slot', { timeoutMs: BOOT_MS, from });
   assert.deepEqual([slot.marker.fields.slot, slot.marker.fields.good], ['b', 'false']);
@@ -145,13 +145,13 @@ test('another boot image is written to slot b before it is staged, and is good o
     NODE,
     'running from slot b',
     (now) => isGood(now) && now.heartbeat?.slot?.name === 'b',
-    60_000,
+    120_000,
   );
   assert.deepEqual(failures(), []);
 });
 
 test('with slot b torn, no medium and no coordinator, it comes up from slot a and what it has', {
-  timeout: BOOT_MS + 60_000,
+  timeout: BOOT_MS + 120_000,
 }, async () => {
   await machine.machine.cut();
   await tear('billet-boot');
@@ -169,7 +169,7 @@ async function comesUpAlone(): Promise<void> {
   const enrolled = machine.sightings.find(({ marker }) => marker.stage === 'enrolled');
   assert.ok(['survived', 'offline'].includes(enrolled?.marker.fields.how ?? ''));
   const shell = await shellOf(machine);
-  const deadline = AbortSignal.timeout(60_000);
+  const deadline = AbortSignal.timeout(120_000);
   for (let status = ''; !status.includes('BOOT_SLOT_CORRUPT'); ) {
     deadline.throwIfAborted();
     status = await shell.must('/usr/lib/billet/node /usr/lib/billet/agent.mjs status --json');

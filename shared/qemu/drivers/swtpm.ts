@@ -1,12 +1,13 @@
 // A TPM 2.0 in software for one machine (swtpm(8)): its state lies in a directory, so that the same
 // machine has the same TPM after a power cut. Gone when its owner is.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { BilletError } from '#shared/errors.ts';
 
 export interface Tpm extends AsyncDisposable {
@@ -17,9 +18,18 @@ export interface Tpm extends AsyncDisposable {
 const START_MS = 10_000;
 const POLL_MS = 20;
 
-/** Throws UNSUPPORTED when swtpm is not installed, COMMAND_FAILED with what it said. */
+/**
+ * Made at its first start, with one PCR bank, SHA-256, as servers are shipped. swtpm's own default of four
+ * has the firmware hash each boot image four times.
+ * Throws COMMAND_FAILED with what swtpm said, or that it is not installed.
+ */
 export async function startTpm(stateDir: string, signal: AbortSignal): Promise<Tpm> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await promisify(execFile)('swtpm_setup', [
+    ...['--tpm2', '--tpmstate', stateDir, '--pcr-banks', 'sha256', '--not-overwrite'],
+  ]).catch((error: Error) => {
+    throw failure(error.message);
+  });
   // Its own short path: a socket's name has at most 107 bytes (unix(7)).
   const dir = await mkdtemp(join(tmpdir(), 'billet-tpm-'));
   const socket = join(dir, 'tpm');
@@ -46,11 +56,10 @@ export async function startTpm(stateDir: string, signal: AbortSignal): Promise<T
     await delay(POLL_MS, undefined, { signal });
   }
   await dispose();
-  throw new BilletError(
-    'COMMAND_FAILED',
-    `swtpm did not start: ${stderr.trim() || 'no reason given'}`,
-    {
-      hint: 'apt-get install swtpm',
-    },
-  );
+  throw failure(stderr.trim() || 'no reason given');
 }
+
+const failure = (reason: string) =>
+  new BilletError('COMMAND_FAILED', `swtpm did not start: ${reason}`, {
+    hint: 'apt-get install swtpm swtpm-tools',
+  });
