@@ -146,6 +146,16 @@ test('one that failed is not written again for the same generation, and is for a
   assert.deepEqual(planSlots(back, want(3, Y)), [{ kind: 'renumber', slot: 'b', generation: 3 }]);
 });
 
+test('what did not come up makes room for a copy once another one is good; what was retired stays', () => {
+  const spent = { generation: 2, triesLeft: 0, triesDone: 3 };
+  const here = holds(X, freshEntry(1), { good: true });
+  assert.deepEqual(planSlots(seen('a', here, holds(Y, spent)), want(3, X, true)), [
+    { kind: 'copy', slot: 'b', generation: 0 },
+  ]);
+  const retired = holds(Y, spent, { good: true });
+  assert.deepEqual(planSlots(seen('a', here, retired), want(3, X, true)), []);
+});
+
 test('going back to an older generation retires the one that runs', () => {
   const newer = seen('b', holds(X, freshEntry(1), { good: true }), holds(Y, counted(2, 2)));
   assert.deepEqual(planSlots(newer, want(1, X)), [{ kind: 'retire', slot: 'b' }]);

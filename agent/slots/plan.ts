@@ -76,12 +76,15 @@ function keepRunning({ running, slots }: SeenSlots, wanted: WantedImage): SlotSt
     ...(there.entry !== null && outranks(there.entry, after) && !isExhausted(there.entry)
       ? [{ kind: 'retire', slot: otherSlot(running) } as const]
       : []),
-    // Nobody falls back to what is not known to work.
-    ...(wanted.good && (there.entry === null || !there.intact)
+    // Nobody falls back to what is not known to work, nor to what is known not to.
+    ...(wanted.good && (!there.intact || hasNotComeUp(there))
       ? [{ kind: 'copy', slot: otherSlot(running), generation: FALLBACK } as const]
       : []),
   ];
 }
+
+const hasNotComeUp = ({ entry, good }: SeenSlot): boolean =>
+  entry === null || (isExhausted(entry) && !good);
 
 /** The slot that runs is damaged since it was read: it is written anew, with a whole one at its side. */
 function mend({ running, slots }: SeenSlots, wanted: WantedImage): SlotStep[] {

@@ -1,8 +1,9 @@
-// A machine with a TPM that boots from its own encrypted disk: installed from an ISO, updated into its
-// other boot slot, and come back from a power cut with a damaged slot, without medium and coordinator.
+// A machine with a TPM that boots from its own encrypted disk: installed from an ISO, back from a boot image
+// that panics, updated into its other boot slot, and back from a power cut with a damaged slot, without
+// medium and coordinator.
 
 import assert from 'node:assert/strict';
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
@@ -74,7 +75,7 @@ const stageIs =
     !marker.failure &&
     marker.stage === stage &&
     Object.entries(fields).every(([key, value]) => marker.fields[key] === value);
-const failures = () => machine.sightings.filter(({ marker }) => marker.failure);
+const failures = (from = 0) => machine.sightings.slice(from).filter(({ marker }) => marker.failure);
 const note = (text: string) => process.stderr.write(`# ${text}\n`);
 const isGood = ({ state, heartbeat, confirmed, generation }: Instance) =>
   state === 'running' && heartbeat?.phase === 'ready' && confirmed === generation;
@@ -110,36 +111,65 @@ test('its recovery key is at the coordinator, sealed, and opens for the operator
   assert.equal(normalizeRecoveryKey(key), key);
 });
 
-test('another boot image is written to slot b before it is staged, and is good once it has come up', {
-  timeout: 2 * BOOT_MS,
-}, async () => {
+/** Another boot image, by its kernel parameters: built, signed, published, in slot b, and started. */
+async function takeUp(tag: string, sequence: number, parameters: string) {
   const { fleet, artifacts, dir } = stage;
-  const boot = join(dir, 'next');
-  const baked = ['--policy', artifacts.keys.policy, '--name', 'metal', '--sequence', '2'];
-  const words = ['--command-line', `${CHASSIS_WORDS} billet.update=2`, '--no-iso'];
-  await fleet.billet('image', 'build', '--out', boot, ...baked, ...words);
-  await fleet.billet('image', 'push', boot, 'metal:next');
-  await fleet.billet('image', 'sign', 'metal:next', '--key', artifacts.keys.privateKey);
-  const documents = join(dir, 'next.yaml');
-  const next = [spec('Publication', 'metal-2', { ...PUBLICATION, boot: 'metal:next' })];
+  const boot = join(dir, tag);
+  const baked = ['--policy', artifacts.keys.policy, '--name', 'metal'];
+  const words = ['--command-line', `${CHASSIS_WORDS} ${parameters}`, '--no-iso'];
+  await fleet.billet(
+    ...['image', 'build', '--out', boot, '--sequence', String(sequence)],
+    ...[...baked, ...words],
+  );
+  await fleet.billet('image', 'push', boot, `metal:${tag}`);
+  await fleet.billet('image', 'sign', `metal:${tag}`, '--key', artifacts.keys.privateKey);
+  const documents = join(dir, `${tag}.yaml`);
+  const next = [spec('Publication', `metal-${tag}`, { ...PUBLICATION, boot: `metal:${tag}` })];
   await writeFile(documents, yaml(next));
-  await fleet.billet('apply', '-f', documents, '--set', 'next');
   const from = machine.sightings.length;
-  const written = await machine.waitFor(
+  await fleet.billet('apply', '-f', documents, '--set', tag);
+  const { marker } = await machine.waitFor(
     (marker) => stageIs('slot-written', { slot: 'b' })(marker) && marker.fields.copy === undefined,
     { timeoutMs: BOOT_MS, from },
   );
-  await rack.until(NODE, 'staged', ({ heartbeat }) => heartbeat?.staged !== undefined, 120_000);
+  await rack.until(
+    NODE,
+    'staged',
+    ({ heartbeat, generation }) => heartbeat?.staged === generation,
+    120_000,
+  );
   await fleet.billet('task', 'create', 'reboot', NODE, '--reason', 'the other boot image');
+  return { from, generation: marker.fields.generation };
+}
+
+test('a boot image that panics is started three times, then given up for the one before', {
+  timeout: 2 * BOOT_MS,
+}, async () => {
+  const { from, generation } = await takeUp('panics', 2, 'rdinit=/nowhere panic=1');
+  const slot = await machine.waitFor('boot-slot', { timeoutMs: BOOT_MS, from });
+  assert.deepEqual([slot.marker.fields.slot, slot.marker.fields.good], ['a', 'true']);
+  const console = await readFile(join(rack.dirOf(NODE), 'console-1.log'), 'latin1');
+  assert.equal(console.match(/end Kernel panic/g)?.length, 3);
+  const { rejected } = await rack.until(
+    NODE,
+    'running, with the generation rejected',
+    (now) => now.rejected.length > 0 && now.heartbeat?.phase === 'ready',
+    BOOT_MS,
+  );
+  assert.equal(String(rejected[0]?.generation), generation);
+  assert.match(rejected[0]?.reason ?? '', /did not come up/);
+});
+
+test('another boot image is written to slot b before it is staged, and is good once it has come up', {
+  timeout: 2 * BOOT_MS,
+}, async () => {
+  const { from, generation } = await takeUp('next', 3, 'billet.update=3');
   const slot = await machine.waitFor('boot-slot', { timeoutMs: BOOT_MS, from });
   assert.deepEqual([slot.marker.fields.slot, slot.marker.fields.good], ['b', 'false']);
-  assert.equal(
-    slot.marker.fields.entry,
-    `billet-000000000${written.marker.fields.generation}+2-1.efi`,
-  );
+  assert.equal(slot.marker.fields.entry, `billet-000000000${generation}+2-1.efi`);
   await machine.waitFor(stageIs('slot-good', { slot: 'b' }), { timeoutMs: BOOT_MS, from });
   const shell = await shellOf(machine);
-  assert.match(await shell.must('cat /proc/cmdline'), /billet\.update=2/);
+  assert.match(await shell.must('cat /proc/cmdline'), /billet\.update=3/);
   shell.close();
   await rack.until(
     NODE,
@@ -147,7 +177,7 @@ test('another boot image is written to slot b before it is staged, and is good o
     (now) => isGood(now) && now.heartbeat?.slot?.name === 'b',
     120_000,
   );
-  assert.deepEqual(failures(), []);
+  assert.deepEqual(failures(from), []);
 });
 
 test('with slot b torn, no medium and no coordinator, it comes up from slot a and what it has', {
