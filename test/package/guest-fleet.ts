@@ -16,10 +16,13 @@ import { Instance } from '../../shared/schema/records.ts';
 
 export interface GuestFleet {
   readonly fleet: Fleet;
+  readonly node: string;
   readonly instance: Instance;
   /** JSON with coordinator, CA, instance and token. */
   readonly identity: string;
   readonly policy: string;
+  /** What else the machine is given to read. */
+  readonly files?: readonly { readonly name: string; readonly from: string }[];
 }
 
 export const NODE = 'debian-1';
@@ -44,7 +47,7 @@ export async function guestFleet(dir: string, signal: AbortSignal): Promise<Gues
   const instance = Instance.parse(await billet('instance', 'create', NODE));
   const identity = join(dir, 'identity.json');
   await billet('token', 'create', NODE, '--write', identity);
-  return { fleet, instance, identity, policy };
+  return { fleet, node: NODE, instance, identity, policy };
 }
 
 async function pushModules(fleet: Fleet, dir: string, key: string, signal: AbortSignal) {

@@ -6,9 +6,10 @@ import { type LabNode, shellOf } from '../../lab/node.ts';
 import { freePort, type PoweredMachine, powerOn } from '../../lab/power.ts';
 import { SHELL_WORD, type Shell } from '../../lab/shell.ts';
 import { run } from '../../setup/build/drivers/run.ts';
+import type { QemuSpec } from '../../shared/qemu/arguments.ts';
 import { fileDisk, guest } from './guest.ts';
-import { type GuestFleet, guestFleet, NODE } from './guest-fleet.ts';
-import { type PackageFiles, packageFiles } from './package-fixture.ts';
+import { type GuestFleet, guestFleet } from './guest-fleet.ts';
+import { type PackageFiles, packageFiles, type RootKind } from './package-fixture.ts';
 
 /** An emulated machine on a busy host. */
 export const SLOW_MS = 200_000;
@@ -16,6 +17,13 @@ export const SLOW_MS = 200_000;
 export const FILES = '/run/files';
 const MAC = '52:54:00:b1:77:01';
 const UUID = '5d5b51a4-77aa-4d5c-9a3e-0c1f5a4b7701';
+
+export interface GuestOptions {
+  readonly system?: RootKind;
+  readonly fleet?: (dir: string, signal: AbortSignal) => Promise<GuestFleet>;
+  /** More of them, and the firmware that they need. */
+  readonly parts?: Pick<QemuSpec, 'disks' | 'firmware'>;
+}
 
 export interface GuestMachine extends AsyncDisposable {
   readonly packages: PackageFiles;
@@ -30,10 +38,14 @@ export interface GuestMachine extends AsyncDisposable {
 }
 
 /** `dir` is empty, and removed by whoever made it. */
-export async function startGuest(dir: string, signal: AbortSignal): Promise<GuestMachine> {
+export async function startGuest(
+  dir: string,
+  signal: AbortSignal,
+  { system: kind = 'package-system', fleet = guestFleet, parts = {} }: GuestOptions = {},
+): Promise<GuestMachine> {
   const packages = await packageFiles(signal);
-  const { kernel, initramfs, root } = await guest(signal);
-  const lab = await guestFleet(dir, signal);
+  const { kernel, initramfs, root } = await guest(kind, signal);
+  const lab = await fleet(dir, signal);
   await using undo = new AsyncDisposableStack();
   undo.use(lab.fleet);
   const [system, files] = [join(dir, 'system.ext4'), join(dir, 'files.ext4')];
@@ -43,15 +55,25 @@ export async function startGuest(dir: string, signal: AbortSignal): Promise<Gues
     ...debs.map((from) => ({ name: basename(from), from })),
     { name: 'identity.json', from: lab.identity },
     { name: 'trust-policy.json', from: lab.policy },
+    ...(lab.files ?? []),
   ];
   await fileDisk(files, given, signal);
   const hostPort = await freePort();
   const machine: PoweredMachine = await powerOn(
     {
-      ...{ name: NODE, accelerator: 'tcg', memoryMib: 2048, cpus: 2, uuid: UUID, mac: MAC },
+      ...{
+        ...parts,
+        name: lab.node,
+        accelerator: 'tcg',
+        memoryMib: 2048,
+        cpus: 2,
+        uuid: UUID,
+        mac: MAC,
+      },
       disks: [
         { path: system, format: 'raw', serial: 'system' },
         { path: files, format: 'raw', serial: 'files', readOnly: true },
+        ...(parts.disks ?? []),
       ],
       direct: {
         ...{ kernel, initramfs },
@@ -74,7 +96,7 @@ export async function startGuest(dir: string, signal: AbortSignal): Promise<Gues
     packages,
     lab,
     node: {
-      ...{ name: NODE, instance: lab.instance.id, mac: MAC, uuid: UUID },
+      ...{ name: lab.node, instance: lab.instance.id, mac: MAC, uuid: UUID },
       pageUrl: `http://127.0.0.1:${hostPort}/`,
     },
     shell,

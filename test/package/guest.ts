@@ -10,7 +10,7 @@ import { cached, fileDigest } from '../../setup/build/cache.ts';
 import { run } from '../../setup/build/drivers/run.ts';
 import { cacheDirOf } from '../../shared/build-cache.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { debianRoot } from './package-fixture.ts';
+import { debianRoot, type RootKind } from './package-fixture.ts';
 
 const ROOT_MIB = 2048;
 const DRIVERS = ['virtio_pci', 'virtio_blk', 'ext4'];
@@ -36,11 +36,11 @@ export interface Guest {
   readonly root: string;
 }
 
-export async function guest(signal: AbortSignal): Promise<Guest> {
+export async function guest(kind: RootKind, signal: AbortSignal): Promise<Guest> {
   const place = { cacheDir: cacheDirOf(process.env), clock: systemClock };
   const progress = (line: string) => process.stderr.write(`# ${line}\n`);
   const boot = await buildBootRoot({ ...place, signal, progress });
-  const system = await debianRoot('package-system', signal);
+  const system = await debianRoot(kind, signal);
   const inputs = { boot: boot.key, system, recipe: await fileDigest(import.meta.filename) };
   const dir = await cached(place, 'package-guest', inputs, async (to) => {
     progress('building the Debian machine');

@@ -18,12 +18,16 @@ export const VERSION = '0.1.0';
 /** Before it, as dpkg sorts: deb-version(7). */
 export const OLDER_VERSION = '0.1.0~1';
 
+/** A small server: what the packages depend on, and what makes it a machine that boots. */
+const SERVER = [
+  ...['dbus', 'e2fsprogs', 'iproute2', 'kmod', 'libatomic1', 'libstdc++6', 'systemd'],
+  ...['systemd-sysv', 'udev'],
+];
+
 const ROOTS = {
-  /** A small server: what the packages depend on, and what makes it a machine that boots. */
-  'package-system': [
-    ...['dbus', 'e2fsprogs', 'iproute2', 'kmod', 'libatomic1', 'libstdc++6', 'systemd'],
-    ...['systemd-sysv', 'udev'],
-  ],
+  'package-system': SERVER,
+  /** With Nix, and what a Disko script of the tests lays out a disk with. */
+  'nix-system': [...SERVER, 'fdisk', 'nix-bin'],
   'package-lintian': ['lintian', 'man-db'],
 } as const;
 
@@ -32,8 +36,10 @@ const SOURCES = ['agent', 'cli', 'coordinator', 'setup', 'shared', 'systemd'];
 const place = () => ({ cacheDir: cacheDirOf(process.env), clock: systemClock });
 const progress = (line: string) => process.stderr.write(`# ${line}\n`);
 
+export type RootKind = keyof typeof ROOTS;
+
 /** The directory of a system. The first call takes a minute or two. */
-export async function debianRoot(kind: keyof typeof ROOTS, signal: AbortSignal): Promise<string> {
+export async function debianRoot(kind: RootKind, signal: AbortSignal): Promise<string> {
   const packages: readonly string[] = ROOTS[kind];
   const aptLines = hostTrixieLines();
   const inputs = { packages: packages.join(' '), archives: sha256(aptLines.join('\n')) };
@@ -90,7 +96,7 @@ export async function packageFiles(signal: AbortSignal): Promise<PackageFiles> {
 
 /** A fresh system with these packages at hand. */
 export async function freshSystem(
-  kind: keyof typeof ROOTS,
+  kind: RootKind,
   files: readonly string[],
   signal: AbortSignal,
 ): Promise<OverlayRoot> {

@@ -1,9 +1,9 @@
 // A machine with a TPM that boots from its own encrypted disk: installed from an ISO, back from a boot image
-// that panics, updated into its other boot slot, and back from a power cut with a damaged slot, without
-// medium and coordinator.
+// that panics, updated into its other boot slot, and back from a power cut with a damaged slot and another
+// TPM, without medium and coordinator.
 
 import assert from 'node:assert/strict';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
@@ -28,6 +28,7 @@ let stage: Stage;
 let rack: Rack;
 let chassis: Chassis;
 let machine: PoweredMachine;
+let recoveryKey: string;
 
 before(
   async () => {
@@ -109,6 +110,7 @@ test('its recovery key is at the coordinator, sealed, and opens for the operator
   const shown = await stage.fleet.billet('instance', 'recovery-key', NODE, '--key', path);
   const { key } = z.object({ key: z.string() }).parse(shown);
   assert.equal(normalizeRecoveryKey(key), key);
+  recoveryKey = key;
 });
 
 /** Another boot image, by its kernel parameters: built, signed, published, in slot b, and started. */
@@ -180,16 +182,27 @@ test('another boot image is written to slot b before it is staged, and is good o
   assert.deepEqual(failures(from), []);
 });
 
-test('with slot b torn, no medium and no coordinator, it comes up from slot a and what it has', {
+test('with slot b torn, its TPM lost, no medium and no coordinator, it comes up by its recovery key', {
   timeout: BOOT_MS + 120_000,
 }, async () => {
   await machine.machine.cut();
   await tear('billet-boot');
+  await rm(join(rack.dirOf(NODE), 'tpm'), { recursive: true });
   await stage.restart({ whileStopped: comesUpAlone });
 });
 
+/** What the console says about the data disk, while it asks for a key. */
+const asksFor =
+  (code: string) =>
+  ({ failure, stage, fields }: MarkerRecord) =>
+    failure && stage === 'store-ready' && fields.code === code;
+
 async function comesUpAlone(): Promise<void> {
   machine = stage.keep(await chassis.powerOn());
+  await machine.waitFor(asksFor('PERSIST_LOCKED'), { timeoutMs: BOOT_MS });
+  machine.machine.write('let me in\n');
+  await machine.waitFor(asksFor('RECOVERY_KEY_INVALID'), { timeoutMs: BOOT_MS });
+  machine.machine.write(`${recoveryKey}\n`);
   const slot = await machine.waitFor('boot-slot', { timeoutMs: BOOT_MS });
   assert.deepEqual([slot.marker.fields.slot, slot.marker.fields.good], ['a', 'true']);
   const ready = await machine.waitFor('ready', { timeoutMs: BOOT_MS });
@@ -205,6 +218,7 @@ async function comesUpAlone(): Promise<void> {
     status = await shell.must('/usr/lib/billet/node /usr/lib/billet/agent.mjs status --json');
   }
   shell.close();
+  assert.ok(!machine.console().includes(recoveryKey), 'what is typed is not shown');
 }
 
 /** As os-release(5) in the boot image begins: the loader reads it first. */
