@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { MarkerRecord } from '#shared/markers.ts';
 import { generateRecoveryKeyPair } from '#shared/recovery/key-pair.ts';
@@ -197,12 +198,18 @@ const asksFor =
   ({ failure, stage, fields }: MarkerRecord) =>
     failure && stage === 'store-ready' && fields.code === code;
 
+/** As a person does: after having read what the console says. */
+async function type(line: string): Promise<void> {
+  await delay(2000);
+  machine.machine.write(`${line}\n`);
+}
+
 async function comesUpAlone(): Promise<void> {
   machine = stage.keep(await chassis.powerOn());
   await machine.waitFor(asksFor('PERSIST_LOCKED'), { timeoutMs: BOOT_MS });
-  machine.machine.write('let me in\n');
+  await type('let me in');
   await machine.waitFor(asksFor('RECOVERY_KEY_INVALID'), { timeoutMs: BOOT_MS });
-  machine.machine.write(`${recoveryKey}\n`);
+  await type(recoveryKey);
   const slot = await machine.waitFor('boot-slot', { timeoutMs: BOOT_MS });
   assert.deepEqual([slot.marker.fields.slot, slot.marker.fields.good], ['a', 'true']);
   const ready = await machine.waitFor('ready', { timeoutMs: BOOT_MS });
