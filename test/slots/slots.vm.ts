@@ -3,7 +3,7 @@
 // TPM, without medium and coordinator.
 
 import assert from 'node:assert/strict';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,12 +12,12 @@ import type { MarkerRecord } from '#shared/markers.ts';
 import { generateRecoveryKeyPair } from '#shared/recovery/key-pair.ts';
 import { normalizeRecoveryKey } from '#shared/recovery/recovery-key.ts';
 import type { Instance } from '#shared/schema/records.ts';
-import { parseGpt } from '../../agent/install/gpt.ts';
 import { CHASSIS_WORDS, type Chassis } from '../../lab/chassis.ts';
 import { shellOf } from '../../lab/node.ts';
 import type { PoweredMachine } from '../../lab/power.ts';
 import { openRack, type Rack } from '../../lab/rack.ts';
 import { openStage, type Stage } from '../boot/machine-fixture.ts';
+import { tearBootImage } from './torn-slot-fixture.ts';
 
 const NODE = 'vault-1';
 const DISK = 'the-vault';
@@ -187,7 +187,7 @@ test('with slot b torn, its TPM lost, no medium and no coordinator, it comes up 
   timeout: BOOT_MS + 120_000,
 }, async () => {
   await machine.machine.cut();
-  await tear('billet-boot');
+  await tearBootImage(chassis.disk(DISK), 'billet-boot');
   await rm(join(rack.dirOf(NODE), 'tpm'), { recursive: true });
   await stage.restart({ whileStopped: comesUpAlone });
 });
@@ -226,27 +226,4 @@ async function comesUpAlone(): Promise<void> {
   }
   shell.close();
   assert.ok(!machine.console().includes(recoveryKey), 'what is typed is not shown');
-}
-
-/** As os-release(5) in the boot image begins: the loader reads it first. */
-const NAME = 'ID=billet\n';
-const TORN = Buffer.alloc(4096, 0xff);
-
-/** Four kibibytes of the boot image in a slot are lost, as in a write that tore: what it is called is there. */
-async function tear(partition: string): Promise<void> {
-  const path = chassis.disk(DISK);
-  const start = Buffer.alloc(64 * 1024);
-  await using file = await open(path, 'r+');
-  await file.read(start, 0, start.length, 0);
-  const at = parseGpt(start, 512)?.partitions.find(({ name }) => name === partition);
-  assert.ok(at);
-  const image = Buffer.alloc(512 * 2 ** 20);
-  const { bytesRead } = await file.read(image, 0, image.length, at.startBytes);
-  // Everywhere: the image that was there before has left its bytes behind.
-  const whole = image.subarray(0, bytesRead);
-  const places: number[] = [];
-  for (let from = whole.indexOf(NAME); from >= 0; from = whole.indexOf(NAME, from + 4096))
-    places.push(from - (from % 512));
-  assert.ok(places.length > 0);
-  for (const place of places) await file.write(TORN, 0, TORN.length, at.startBytes + place);
 }
