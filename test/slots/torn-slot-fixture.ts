@@ -9,8 +9,8 @@ const NAME = 'ID=billet\n';
 const TORN = Buffer.alloc(4096, 0xff);
 
 /**
- * Four kibibytes of the boot image in a slot of the disk image `path` are lost, as in a write that tore: what it is called is
- * there.
+ * Four kibibytes of the boot image in a slot of the disk image `path` are lost, as in a write that tore:
+ * what it is called is there.
  */
 export async function tearBootImage(path: string, partition: string): Promise<void> {
   const start = Buffer.alloc(64 * 1024);
