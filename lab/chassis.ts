@@ -5,7 +5,7 @@ import { copyFile, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { QemuDisk, QemuFirmware, QemuSpec } from '#shared/qemu/arguments.ts';
 import { startTpm } from '#shared/qemu/drivers/swtpm.ts';
-import { type PoweredMachine, powerOn } from './power.ts';
+import { labCpus, type PoweredMachine, powerOn } from './power.ts';
 import { SHELL_WORD } from './shell.ts';
 
 /** Debian's OVMF with 4 MiB of flash (package ovmf). */
@@ -78,7 +78,7 @@ export async function buildChassis(
         const powered = await powerOn(
           {
             ...{ name, uuid, mac, memoryMib, disks, firmware },
-            ...{ accelerator: 'tcg', cpus: 2, secondSerial: true },
+            ...{ accelerator: 'tcg', cpus: labCpus(), secondSerial: true },
             ...medium,
             ...(forward && { forward }),
             ...(fwCfg && { fwCfg }),

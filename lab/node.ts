@@ -12,7 +12,7 @@ import type { InstanceId } from '#shared/schema/ids.ts';
 import { Instance } from '#shared/schema/records.ts';
 import type { Artifacts } from './artifacts.ts';
 import type { Fleet } from './fleet.ts';
-import { freePort, type PoweredMachine, powerOn } from './power.ts';
+import { freePort, labCpus, type PoweredMachine, powerOn } from './power.ts';
 import { openShell, SHELL_WORD, type Shell } from './shell.ts';
 
 export interface LabNode {
@@ -107,7 +107,7 @@ export async function switchOn(
       name: node.name,
       accelerator: 'tcg',
       memoryMib: 2048,
-      cpus: 2,
+      cpus: labCpus(),
       uuid: node.uuid,
       mac: node.mac,
       disks: hardware.disks ?? [],

@@ -40,6 +40,12 @@ export interface WaitLimits {
 
 const CONSOLE_LIMIT = 64 * 1024;
 
+/**
+ * Processors of a lab's machine: two, or what BILLET_LAB_CPUS says. Where two machines share two processors,
+ * one each is faster: of two pairs, each waits for its other half (docs/performance.md).
+ */
+export const labCpus = (): number => Number(process.env.BILLET_LAB_CPUS ?? 2);
+
 export async function powerOn(
   spec: QemuSpec,
   logPath: string,

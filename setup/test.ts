@@ -34,20 +34,27 @@ if (chosen.length === 0) {
 }
 const results: SuiteResult[] = [];
 let begun = 0;
-/** Ctrl-C: what runs has cleaned up; the rest is not started. */
+/** Ctrl-C: what runs is told, and cleans up; the rest is not started. */
 let stopped = false;
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(name, () => {
+    stopped = true;
+  });
+
+/** One processor for each of two machines that run at once (lab/power.ts). */
+const MACHINES_ENV = { ...process.env, BILLET_LAB_CPUS: '1' };
 
 async function run(suite: (typeof all)[number], aside: boolean): Promise<void> {
+  const env = suite.kind === 'vm' ? MACHINES_ENV : process.env;
   begun += 1;
   const title = `=== ${suite.name} (${begun} of ${chosen.length})`;
   process.stdout.write(`\n${title}${aside ? ', beside another' : ''}\n`);
   const start = systemClock.monotonic();
   const { code, output } = aside
-    ? await runAside(suite.argv, process.env)
-    : { code: await handOver(suite.argv, process.env), output: '' };
+    ? await runAside(suite.argv, env)
+    : { code: await handOver(suite.argv, env), output: '' };
   if (aside) process.stdout.write(`\n${title}, ended with ${code}\n${output}`);
   results.push({ name: suite.name, code, ms: systemClock.monotonic() - start });
-  stopped ||= code === 130 || code === 143;
 }
 
 const start = systemClock.monotonic();

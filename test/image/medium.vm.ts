@@ -11,6 +11,7 @@ import type { QemuSpec } from '#shared/qemu/arguments.ts';
 import { startMachine } from '#shared/qemu/drivers/qemu.ts';
 import { type BootMedium, buildMedium } from '../../initramfs/medium.ts';
 import { openSigner } from '../../initramfs/secure-boot.ts';
+import { labCpus } from '../../lab/power.ts';
 import { secureBootFiles } from './secure-boot-keys.ts';
 import { writeSecureBootVars } from './secure-boot-vars.ts';
 
@@ -63,7 +64,7 @@ async function firmware(secureBoot = false): Promise<Partial<QemuSpec>> {
 /** The console up to the first line that `until` fits, and the seconds to it. */
 async function watch(how: Partial<QemuSpec>, until: RegExp) {
   const spec: QemuSpec = {
-    ...{ name: 'medium', accelerator: 'tcg', memoryMib: 2048, cpus: 2 },
+    ...{ name: 'medium', accelerator: 'tcg', memoryMib: 2048, cpus: labCpus() },
     ...{ mac: '52:54:00:00:00:03', uuid: '00000000-0000-4000-8000-000000000003' },
     ...how,
   };

@@ -3,7 +3,7 @@
 
 import { basename, join } from 'node:path';
 import { type LabNode, shellOf } from '../../lab/node.ts';
-import { freePort, type PoweredMachine, powerOn } from '../../lab/power.ts';
+import { freePort, labCpus, type PoweredMachine, powerOn } from '../../lab/power.ts';
 import { SHELL_WORD, type Shell } from '../../lab/shell.ts';
 import { run } from '../../setup/build/drivers/run.ts';
 import type { QemuSpec } from '../../shared/qemu/arguments.ts';
@@ -66,7 +66,7 @@ export async function startGuest(
         name: lab.node,
         accelerator: 'tcg',
         memoryMib: 2048,
-        cpus: 2,
+        cpus: labCpus(),
         uuid: UUID,
         mac: MAC,
       },
