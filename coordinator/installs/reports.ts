@@ -17,8 +17,8 @@ import { absorb, meaningOf } from './rules.ts';
 export type Heard = Pick<ReportRecord, 'report' | 'at' | 'startedAt'>;
 
 export interface InstallReports {
-  /** Idempotent. CONFLICT for an event that is not the instance's order; NOT_FOUND. */
-  take(instance: InstanceId, report: InstallReport): Promise<void>;
+  /** Of the instance as it is now. Idempotent. CONFLICT for an event that is not its order; NOT_FOUND. */
+  take(instance: InstanceRecord, report: InstallReport): Promise<void>;
   /** Null before the first report. */
   newest(instance: InstanceId): Promise<Heard | null>;
 }
@@ -27,27 +27,30 @@ export interface InstallReports {
 const MAX = 20_000;
 
 export function installReports(records: Records): InstallReports {
-  const heard = new Map<InstanceId, { readonly meaning: string; readonly heard: Heard }>();
+  const heard = new Map<
+    InstanceId,
+    { readonly meaning: string; readonly sealed: string | null; readonly heard: Heard }
+  >();
 
-  function remember(instance: InstanceId, next: Heard): void {
+  /** `sealed`: the recovery key that came with it, and is stored. */
+  function remember(instance: InstanceId, next: Heard, sealed: string | null): void {
     heard.delete(instance);
-    heard.set(instance, { meaning: meaningOf(next.report), heard: next });
+    heard.set(instance, { meaning: meaningOf(next.report), sealed, heard: next });
     const [oldest] = heard.keys();
     if (heard.size > MAX && oldest !== undefined) heard.delete(oldest);
   }
 
   return {
-    async take(instance, report) {
-      const known = heard.get(instance);
-      const at = records.clock.now();
-      const moves = report.state === 'installing' && report.recoveryKey === null;
-      if (moves && known?.meaning === meaningOf(withoutCandidates(report))) {
-        const { recoveryKey: _, ...rest } = withoutCandidates(report);
-        remember(instance, { ...known.heard, report: rest, at });
+    async take({ id, install }, report) {
+      const known = heard.get(id);
+      const { recoveryKey: sealed, ...rest } = withoutCandidates(report);
+      const isOrder = install?.event === report.event && report.state === 'installing';
+      if (isOrder && known?.meaning === meaningOf(rest) && known.sealed === sealed) {
+        remember(id, { ...known.heard, report: rest, at: records.clock.now() }, sealed);
         return;
       }
-      const kept = await recordReport(records, instance, report);
-      if (kept) remember(instance, kept);
+      const kept = await recordReport(records, id, report);
+      if (kept) remember(id, kept, sealed);
     },
 
     async newest(instance) {

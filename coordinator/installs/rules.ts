@@ -1,5 +1,5 @@
 // Rules of installations: what a node is ordered, and what becomes of an instance when its node reports.
-// Pure; who writes it is in report-writes.ts and order-writes.ts.
+// Pure; who writes it is in reports.ts and order-writes.ts.
 
 import { BilletError } from '#shared/errors.ts';
 import type { InstallEventId, InstallOrder, InstallPlan } from '#shared/schema/install-plan.ts';

@@ -4,12 +4,13 @@
 import type { BootImage } from '#shared/schema/desired.ts';
 import type { Identity } from '#shared/schema/identity.ts';
 import type { NodeName } from '#shared/schema/ids.ts';
+import type { NodeSpec } from '#shared/schema/records.ts';
 import { type EnrollmentDeps, mayComeBack } from '../nodes/enrollment.ts';
-import { identifierKey } from '../nodes/identifiers/rules.ts';
+import { ownersOf } from '../nodes/identifiers/observe.ts';
+import { ambiguityText, type Identifier } from '../nodes/identifiers/rules.ts';
 import { mayEnroll } from '../nodes/lifecycle.ts';
-import type { InstanceRecord, NodeRecord } from '../nodes/records.ts';
+import type { InstanceRecord } from '../nodes/records.ts';
 import { createBootToken } from '../nodes/token-writes.ts';
-import type { Machine } from './script.ts';
 
 export type BootPlan =
   | {
@@ -20,22 +21,29 @@ export type BootPlan =
     }
   | { readonly kind: 'unknown' }
   /** Known, but not to be booted now; lines for the console. */
-  | { readonly kind: 'wait'; readonly node: NodeName; readonly lines: readonly string[] };
+  | { readonly kind: 'wait'; readonly lines: readonly string[] };
 
 /**
+ * `shown` is known as a claim is: it has to point to one node, and to no other.
+ *
  * A boot that was ordered gets a fresh token, and takes the token of its earlier tries away. Without
  * an order, a machine that may still have the key of a certificate boots without a token: with the
  * key it renews, and without it enrollment fails on its console until someone orders a boot. One
- * that said it keeps no key waits here instead, where an order reaches it without a reset.
+ * that said it keeps no key waits here instead, where an order reaches it without a reset. Where the node
+ * wants a person in each case (`claimBy`), no boot gets a token.
  */
 export async function planBoot(
   deps: EnrollmentDeps & { readonly url: () => string },
-  machine: Machine,
+  shown: readonly Identifier[],
 ): Promise<BootPlan> {
-  const node = await nodeOf(deps, machine);
-  if (!node) return { kind: 'unknown' };
-  const { name, derived, instance } = node;
-  const wait = (...lines: string[]): BootPlan => ({ kind: 'wait', node: name, lines });
+  const { matches, node } = await ownersOf(deps.records, shown);
+  if (matches.length === 0) return { kind: 'unknown' };
+  if (node === null)
+    return wait(
+      ambiguityText(matches),
+      'take what is wrong out of one of them: billet node show NAME',
+    );
+  const { name, derived, instance } = node.record;
   if (instance === null)
     return wait(`node ${name} has no instance`, `to make one: billet instance create ${name}`);
   if (derived.bootImage === null)
@@ -47,7 +55,7 @@ export async function planBoot(
   if (!found || !mayEnroll(found.record.state))
     return wait(`instance ${instance} is ${found?.record.state ?? 'gone'}`);
   const identity = { coordinator: deps.url(), ca: deps.authority.fingerprint, instance };
-  const token = await tokenOf(deps, found.record);
+  const token = await tokenOf(deps, found.record, node.record.spec);
   if (token === 'none')
     return wait(
       `no boot of node ${name} (${instance}) is ordered`,
@@ -57,23 +65,16 @@ export async function planBoot(
     kind: 'boot',
     node: name,
     image: derived.bootImage,
-    identity: token === 'surviving key' ? identity : { ...identity, token: token.secret },
+    identity: token === 'without' ? identity : { ...identity, token: token.secret },
   };
 }
 
-async function tokenOf(deps: EnrollmentDeps, record: InstanceRecord) {
+async function tokenOf(deps: EnrollmentDeps, record: InstanceRecord, { claimBy }: NodeSpec) {
+  // What it shows proves nothing: it asks to be claimed, and a person compares its code.
+  if (claimBy === 'person' && record.boot.ordered) return 'without';
   const made = await createBootToken(deps.records, record.id);
   if (made) return made;
-  return (await mayComeBack(deps, record)) ? 'surviving key' : 'none';
+  return (await mayComeBack(deps, record)) ? 'without' : 'none';
 }
 
-/** By MAC address first: boards share UUIDs more often than addresses. */
-async function nodeOf({ records }: EnrollmentDeps, machine: Machine): Promise<NodeRecord | null> {
-  const mac = machine.mac && identifierKey({ kind: 'mac', value: machine.mac });
-  for (const key of [mac, machine.uuid]) {
-    const entry = key === null ? null : await records.machines.get(key);
-    const node = entry && (await records.nodes.get(entry.record.node));
-    if (node) return node.record;
-  }
-  return null;
-}
+const wait = (...lines: string[]): BootPlan => ({ kind: 'wait', lines });

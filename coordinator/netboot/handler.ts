@@ -12,11 +12,17 @@ import { problemOf } from '../http/problem.ts';
 import { randomName } from '../ids.ts';
 import type { Log } from '../log.ts';
 import type { EnrollmentDeps } from '../nodes/enrollment.ts';
+import {
+  type Identifier,
+  identifierKey,
+  identifiersOfFacts,
+  identifierText,
+} from '../nodes/identifiers/rules.ts';
 import type { NodeRecord } from '../nodes/records.ts';
 import type { RegistryHandler } from '../registry/handler.ts';
 import { commitAll } from '../store/collection.ts';
 import { planBoot } from './boot-plan.ts';
-import { bootScript, GENERIC_SCRIPT, type Machine, waitingScript } from './script.ts';
+import { bootScript, FIELDS, GENERIC_SCRIPT, waitingScript } from './script.ts';
 
 export interface NetbootOptions extends EnrollmentDeps {
   readonly clock: Clock;
@@ -35,34 +41,31 @@ export function netboot(options: NetbootOptions) {
   const unknown = new Map<string, number>();
 
   /** Bounded in time and number, for anyone on the segment can make up addresses. */
-  async function tellUnknown(machine: Machine): Promise<void> {
-    const name = machine.mac ?? machine.uuid ?? 'a machine without a name';
+  async function tellUnknown(shown: readonly Identifier[]): Promise<void> {
+    const name = shown[0] ? identifierKey(shown[0]) : 'a machine without a name';
     const now = clock.monotonic();
     for (const [key, at] of unknown) if (at + UNKNOWN_EVENT_MS < now) unknown.delete(key);
     if (unknown.has(name) || unknown.size >= UNKNOWN_MAX) return;
     unknown.set(name, now);
-    log.warn('an unknown machine asks to boot', { mac: machine.mac, uuid: machine.uuid });
-    const text = 'an unknown machine asks to boot: name its MAC address in the spec of a node';
+    const details = Object.fromEntries(shown.map(({ kind, value }) => [FIELDS[kind], value]));
+    log.warn('an unknown machine asks to boot', details);
+    const text = `an unknown machine asks to boot: ${namesOf(shown)}; ${REGISTER}`;
     const subject = `machine/${name}`;
-    const details = { mac: machine.mac, uuid: machine.uuid };
     const event = { actor: COORDINATOR, kind: 'machine.unknown', subject, text, details };
     await commitAll(records.store, [records.events.tell(event)]);
   }
 
   async function nodeScript(url: URL): Promise<string> {
-    const machine = machineOf(url.searchParams);
-    const plan = await planBoot(options, machine);
+    const shown = shownIn(url.search);
+    const plan = await planBoot(options, shown);
     switch (plan.kind) {
       case 'boot':
         return bootScript(plan.image, plan.identity, plan.node);
       case 'wait':
-        return waitingScript(machine, plan.lines);
+        return waitingScript(shown, plan.lines);
       case 'unknown':
-        await tellUnknown(machine);
-        return waitingScript(machine, [
-          `no node has the address ${machine.mac ?? '-'} or the UUID ${machine.uuid ?? '-'}`,
-          'name it in the spec of a node: macs, dmiUuid',
-        ]);
+        await tellUnknown(shown);
+        return waitingScript(shown, [`no node is registered with ${namesOf(shown)}`, REGISTER]);
     }
   }
 
@@ -122,15 +125,28 @@ async function publishedBefore(
   return null;
 }
 
-/** What does not parse counts as not given: some firmware has no UUID. */
-function machineOf(query: URLSearchParams): Machine {
-  const mac = MacAddress.safeParse((query.get('mac') ?? '').replaceAll('-', ':'));
-  const uuid = (query.get('uuid') ?? '').toLowerCase();
-  return {
-    mac: mac.success ? mac.data.replaceAll(':', '-') : null,
-    uuid: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid) ? uuid : null,
-  };
+/**
+ * What a machine shows. What does not parse counts as not given: some firmware has no UUID. iPXE sends
+ * `&` and `+` as they are: `+` is no blank here, and texts that were cut at an `&` are not given either.
+ */
+function shownIn(search: string): readonly Identifier[] {
+  const query = new URLSearchParams(search.replaceAll('+', '%2B'));
+  const isCut = !search.split('&').every((part) => FIELD.test(part));
+  const field = (kind: Identifier['kind']) => query.get(FIELDS[kind]) ?? '';
+  const mac = MacAddress.safeParse(field('mac').replaceAll('-', ':'));
+  const texts = isCut ? {} : { serial: field('serial'), assetTag: field('asset-tag') };
+  return identifiersOfFacts({
+    macs: mac.success ? [mac.data] : [],
+    dmi: { uuid: field('uuid').toLowerCase(), ...texts },
+  });
 }
+
+const FIELD = new RegExp(`^[?]?(?:${Object.values(FIELDS).join('|')})=`);
+
+const namesOf = (shown: readonly Identifier[]): string =>
+  shown.map(identifierText).join(', ') || 'nothing that tells it from others';
+
+const REGISTER = 'register it: billet node set NAME --mac, --uuid, --serial or --asset-tag';
 
 function sendText(request: IncomingMessage, response: ServerResponse, text: string): void {
   response.writeHead(200, {

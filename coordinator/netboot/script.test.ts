@@ -46,11 +46,28 @@ test('what iPXE would take for more than a word is refused', () => {
 
 test('text for the console cannot become a command', () => {
   const lines = ['evil\nshell', '\u0024{version} && shell || reboot'];
-  const script = waitingScript({ mac: '52-54-00-00-00-01', uuid: null }, lines);
+  const script = waitingScript([{ kind: 'mac', value: '52:54:00:00:00:01' }], lines);
   assert.deepEqual(script.split('\n').slice(1, 3), [
     'echo Billet: evil?shell',
     'echo Billet: $ {version} & & shell | | reboot',
   ]);
   assert.match(script, /node\.ipxe\?mac=52-54-00-00-00-01 \|\|/);
   assert.match(GENERIC_SCRIPT, /\$\{netX\/mac:hexhyp\}/);
+});
+
+test('a machine is asked for its serial and asset tag, and what it said goes into a URL as one word', () => {
+  assert.match(GENERIC_SCRIPT, /&serial=\$\{serial:uristring\}&asset=\$\{asset:uristring\} \|\|$/m);
+  const shown = [
+    { kind: 'uuid', value: '5f0c3a52-8a3e-4d4b-9a70-0d1f0b1150a2' },
+    { kind: 'serial', value: 'CZ 31/04:A?7&K=#+' },
+    { kind: 'asset-tag', value: '\u0024{version} || shell' },
+  ] as const;
+  const line = waitingScript(shown, [])
+    .split('\n')
+    .find((each) => each.startsWith('chain'));
+  assert.equal(
+    line,
+    'chain --replace node.ipxe?uuid=5f0c3a52-8a3e-4d4b-9a70-0d1f0b1150a2' +
+      '&serial=CZ%2031%2F04%3AA%3F7%26K%3D%23%2B&asset=%24%7Bversion%7D%20%7C%7C%20shell ||',
+  );
 });

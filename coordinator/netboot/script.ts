@@ -4,31 +4,32 @@
 import { BilletError } from '#shared/errors.ts';
 import type { BootImage } from '#shared/schema/desired.ts';
 import type { Identity } from '#shared/schema/identity.ts';
+import { type Identifier, identifierKey } from '../nodes/identifiers/rules.ts';
 
-/** What a machine says of itself, already parsed. */
-export interface Machine {
-  /** Lower case with dashes. */
-  readonly mac: string | null;
-  /** Lower case. */
-  readonly uuid: string | null;
-}
+/** As what a request for a node's script names them. */
+export const FIELDS = {
+  mac: 'mac',
+  uuid: 'uuid',
+  serial: 'serial',
+  'asset-tag': 'asset',
+} as const satisfies Record<Identifier['kind'], string>;
 
-/** Asks who the machine is: the one address to put into DHCP. Relative, so that it works behind NAT. */
+/**
+ * Asks who the machine is: the one address to put into DHCP. Relative, so that it works behind NAT. What
+ * the machine lacks is empty (ipxe.org/cfg: uuid, serial, asset).
+ */
 export const GENERIC_SCRIPT = `#!ipxe
 echo Billet: asking the coordinator who this machine is
 :again
-chain --replace node.ipxe?mac=\${netX/mac:hexhyp}&uuid=\${uuid} ||
+chain --replace node.ipxe?mac=\${netX/mac:hexhyp}&uuid=\${uuid}&serial=\${serial:uristring}&asset=\${asset:uristring} ||
 echo Billet: no answer, trying again in 10 seconds
 sleep 10
 goto again
 `;
 
 /** Says why nothing boots, and asks again: an order that comes later needs no hand at the machine. */
-export function waitingScript(machine: Machine, lines: readonly string[]): string {
-  const query = [
-    ...(machine.mac === null ? [] : [`mac=${machine.mac}`]),
-    ...(machine.uuid === null ? [] : [`uuid=${machine.uuid}`]),
-  ].join('&');
+export function waitingScript(shown: readonly Identifier[], lines: readonly string[]): string {
+  const query = shown.map((one) => `${FIELDS[one.kind]}=${queryText(one)}`).join('&');
   return [
     '#!ipxe',
     ...lines.map((line) => `echo Billet: ${plain(line)}`),
@@ -89,6 +90,10 @@ function word(text: string): string {
     hint: 'take ${, && and || out of the command line of the boot image',
   });
 }
+
+/** Without colons, which iPXE takes for the end of a scheme, and nothing else that means anything there. */
+const queryText = (one: Identifier): string =>
+  one.kind === 'mac' ? identifierKey(one) : encodeURIComponent(one.value);
 
 /** Text for the console: what iPXE would read as more than text is left out. */
 const plain = (text: string): string =>

@@ -76,9 +76,8 @@ export const nodeHandlers: NodeHandlers = {
   },
 
   async reportInstall({ caller, body }, deps) {
-    const { id } = nodeOf(caller);
-    await liveInstance(deps, id);
-    await deps.installs.take(id, body);
+    const instance = await liveInstance(deps, nodeOf(caller).id);
+    await deps.installs.take(instance, body);
     return { body: {} };
   },
 

@@ -61,6 +61,9 @@ export type InstallPlan = z.infer<typeof InstallPlan>;
 export const InstallEventId = z.string().regex(/^ie-[0-9a-z]{16}$/, 'ie- and 16 characters');
 export type InstallEventId = z.infer<typeof InstallEventId>;
 
-/** Part of the desired state of an instance that boots from a disk of its own. */
+/**
+ * Part of the desired state of an instance that boots from a disk of its own. The plan is strict for nodes,
+ * too: a word that says which disk is meant, and is not understood, must not be ignored.
+ */
 export const InstallOrder = z.object({ event: InstallEventId, plan: InstallPlan });
 export type InstallOrder = z.infer<typeof InstallOrder>;

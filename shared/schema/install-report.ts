@@ -49,7 +49,7 @@ export const InstallReport = z.object({
   candidates: z.array(InstallCandidate).max(64),
   /** Why it was refused or failed. */
   problem: Condition.nullable(),
-  /** The recovery key, sealed to the operator's key; base64. Once, with the step that made it. */
+  /** The recovery key, sealed to the operator's key; base64. From the step on that made it, in each report. */
   recoveryKey: z.base64().max(2048).nullable(),
 });
 export type InstallReport = z.infer<typeof InstallReport>;

@@ -60,7 +60,7 @@ export const NodeSpec = z.strictObject({
   assetTag: MachineText.nullable().default(null),
   /**
    * Who lets such a machine in, where a boot is ordered: the coordinator, by the first identifier that
-   * fits, or a person in each case.
+   * fits, or a person in each case: a network boot then gets no token, and asks to be claimed.
    */
   claimBy: z.enum(['identifier', 'person']).default('identifier'),
   labels: Labels,

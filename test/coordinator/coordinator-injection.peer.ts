@@ -147,7 +147,7 @@ test('a boot script has the lines that it should, or is refused', async () => {
 });
 
 test('what a waiting machine is told is text, whatever it says', async () => {
-  const machine = { mac: '52-54-00-00-00-01', uuid: null };
+  const machine = [{ kind: 'mac', value: '52:54:00:00:00:01' }] as const;
   await fc.assert(
     fc.property(fc.array(evil, { maxLength: 3 }), (lines) => {
       const script = waitingScript(machine, lines);

@@ -109,6 +109,41 @@ test('an unknown machine waits, is told of once, and its name runs nothing', asy
   assert.equal(text.match(/machine\.unknown/g)?.length, 1);
 });
 
+test('a machine is known by its serial or asset tag too, as iPXE sends them', async () => {
+  const uuid = '5f0c3a52-8a3e-4d4b-9a70-0d1f0b1150a2';
+  const specs = {
+    serial: { serial: 'CZ+31 A/7', bootImage: image },
+    tag: { assetTag: 'Rack 7:3', bootImage: image },
+    uuid: { dmiUuid: uuid, bootImage: image },
+  };
+  for (const [name, spec] of Object.entries(specs)) await fixture.instance(`known-${name}`, spec);
+  const asked = async (query: string) =>
+    /booting (\S+)|(several nodes.*)|(no node is registered with.*)/
+      .exec((await boot(`/boot/node.ipxe?${query}`)).text)
+      ?.slice(1)
+      .find(Boolean);
+  // Relative to an iPXE that leaves `+`, `/` and `&` as they are (its core/uri.c, URI_QUERY).
+  const unset = 'mac=52-54-00-00-00-09&uuid=';
+  assert.equal(await asked(`${unset}&serial=cz+31%20a/7&asset=`), 'known-serial');
+  assert.equal(await asked(`${unset}&serial=None&asset=rack%20%207%3A3`), 'known-tag');
+  assert.equal(await asked(`uuid=${uuid.toUpperCase()}&serial=&asset=`), 'known-uuid');
+  assert.match((await asked(`uuid=${uuid}&asset=rack%207%3A3`)) ?? '', /known-uuid .*known-tag /);
+  // Half of a text is not the text.
+  assert.match(
+    (await asked(`${unset}&serial=CZ+31%20A/7&8&asset=`)) ?? '',
+    /with MAC address \S+$/,
+  );
+  assert.match((await asked('serial=Default%20string')) ?? '', /with nothing that tells it/);
+});
+
+test('a node that wants a person in each case gets no token: its machine asks to be claimed', async () => {
+  const spec = { serial: 'CA-7', bootImage: image, claimBy: 'person' };
+  const instance = await fixture.instance('careful', spec);
+  const { text } = await boot('/boot/node.ipxe?serial=CA-7');
+  assert.match(text, new RegExp(`billet.instance=${instance}`));
+  assert.equal(tokenIn(text), undefined);
+});
+
 test('images are streamed with ranges, and nothing else of the registry is', async () => {
   const authorization = `Bearer ${fixture.credential}`;
   const push = async (bytes: Buffer) => {

@@ -1,13 +1,14 @@
-// Looks up what a machine shows in the index of machines: a few reads, and no write. What follows is
-// decided in rules.ts.
+// Reads what is known of the machine that asks: the node that it is, and that node's instance. Writes
+// nothing; what follows is decided in rules.ts.
 
 import type { Facts } from '#shared/schema/facts.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
-import { identifierKey, identifiersOfFacts } from '../../nodes/identifiers/rules.ts';
+import { ownersOf } from '../../nodes/identifiers/observe.ts';
+import { identifiersOfFacts } from '../../nodes/identifiers/rules.ts';
 import type { InstanceRecord, NodeRecord } from '../../nodes/records.ts';
 import type { Records } from '../../records.ts';
 import type { Found } from '../../store/collection.ts';
-import { type Judgement, judge, type Sight } from './rules.ts';
+import { type Judgement, judge } from './rules.ts';
 
 /** What a machine says of itself. */
 export interface Shown {
@@ -33,14 +34,7 @@ export async function judgeMachine(
   { facts, instance: told }: Shown,
   settings: Settings,
 ): Promise<Judged> {
-  const matches: Sight['matches'][number][] = [];
-  for (const identifier of identifiersOfFacts(facts)) {
-    const entry = await records.machines.get(identifierKey(identifier));
-    if (entry) matches.push({ identifier, node: entry.record.node });
-  }
-  const names = new Set(matches.map(({ node }) => node));
-  const [name] = names;
-  const node = name && names.size === 1 ? await records.nodes.get(name) : null;
+  const { matches, node } = await ownersOf(records, identifiersOfFacts(facts));
   const id = node?.record.instance ?? null;
   const [instance, back] =
     id === null
@@ -48,7 +42,7 @@ export async function judgeMachine(
       : await Promise.all([records.instances.get(id), records.returns.get(id)]);
   const judged = judge(
     {
-      matches: node === null && names.size === 1 ? [] : matches,
+      matches,
       node: node?.record ?? null,
       instance: instance?.record ?? null,
       isRestored: back !== null,

@@ -4,14 +4,19 @@
 
 import type { ClaimWait } from '#shared/schema/claim.ts';
 import type { InstanceId, NodeName } from '#shared/schema/ids.ts';
-import { type Identifier, identifierText } from '../../nodes/identifiers/rules.ts';
+import {
+  ambiguityText,
+  type Identifier,
+  type Match,
+  matchText,
+} from '../../nodes/identifiers/rules.ts';
 import { mayEnroll } from '../../nodes/lifecycle.ts';
 import type { InstanceRecord, NodeRecord } from '../../nodes/records.ts';
 
 /** What the store knows of a machine by what it shows. */
 export interface Sight {
   /** In the order in which the machine shows them. */
-  readonly matches: readonly { readonly identifier: Identifier; readonly node: NodeName }[];
+  readonly matches: readonly Match[];
   /** The only one that they point to; null where it is none, or several. */
   readonly node: NodeRecord | null;
   readonly instance: InstanceRecord | null;
@@ -32,18 +37,12 @@ export function judge(sight: Sight, settings: { readonly autoApprove: boolean })
     return wait('unknown', [], 'no node is registered with what it shows', REGISTER);
   if (node === null) {
     const nodes = [...new Set(matches.map((each) => each.node))];
-    const each = nodes.map((name) => textOf(name, matches)).join(', ');
-    return wait(
-      'ambiguous',
-      nodes,
-      `it shows what several nodes are registered with: ${each}`,
-      MEND,
-    );
+    return wait('ambiguous', nodes, ambiguityText(matches), MEND);
   }
   const { name } = node;
   const waits = (why: ClaimWait['why'], text: string, hint: string) =>
     wait(why, [name], text, hint);
-  const isIt = textOf(name, matches);
+  const isIt = matchText(name, matches);
   const approve = `billet claim approve CODE --node ${name}`;
   if (told !== null && told !== node.instance)
     return waits('told-otherwise', `it is ${isIt}, and was told to be ${told}`, OTHERWISE);
@@ -89,14 +88,6 @@ const isDue = ({ certificate, boot, install, state }: InstanceRecord, node: Node
 
 const whoSays = ({ autoApprove }: { readonly autoApprove: boolean }) =>
   autoApprove ? 'that node' : 'this coordinator';
-
-/** `web-1 (MAC address 52:54:…, serial CZ31…)` */
-const textOf = (name: NodeName, matches: Sight['matches']): string =>
-  `${name} (${matches
-    .filter((each) => each.node === name)
-    .map(({ identifier }) => identifierText(identifier))
-    .slice(0, 4)
-    .join(', ')})`;
 
 const REGISTER =
   'compare the code with its console, then billet claim approve CODE --node NAME; or register it: billet node set NAME --mac, --uuid, --serial or --asset-tag';

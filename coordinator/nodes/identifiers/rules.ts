@@ -3,6 +3,7 @@
 
 import { BilletError } from '#shared/errors.ts';
 import type { Facts } from '#shared/schema/facts.ts';
+import type { NodeName } from '#shared/schema/ids.ts';
 import type { NodeSpec } from '#shared/schema/records.ts';
 
 export interface Identifier {
@@ -19,6 +20,27 @@ const WORDS: Readonly<Record<Identifier['kind'], string>> = {
 
 /** `MAC address 52:54:00:12:34:56` */
 export const identifierText = ({ kind, value }: Identifier): string => `${WORDS[kind]} ${value}`;
+
+/** An identifier, and the node that is registered with it. */
+export interface Match {
+  readonly identifier: Identifier;
+  readonly node: NodeName;
+}
+
+/** `web-1 (MAC address 52:54:…, serial CZ31…)` */
+export const matchText = (name: NodeName, matches: readonly Match[]): string =>
+  `${name} (${matches
+    .filter((each) => each.node === name)
+    .map(({ identifier }) => identifierText(identifier))
+    .slice(0, 4)
+    .join(', ')})`;
+
+/** What a machine shows that several nodes are registered with. */
+export const ambiguityText = (matches: readonly Match[]): string => {
+  const names = [...new Set(matches.map(({ node }) => node))];
+  const each = names.map((name) => matchText(name, matches)).join(', ');
+  return `it shows what several nodes are registered with: ${each}`;
+};
 
 /** Case and blanks say nothing: dmidecode, sysfs, stickers and spreadsheets differ in both. */
 const plain = (text: string) => text.trim().replace(/\s+/g, ' ').toLowerCase();
