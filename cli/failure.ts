@@ -85,8 +85,12 @@ function asBilletError(error: unknown): BilletError {
   });
 }
 
-/** commander says `error: unknown option '--jsn'\n(Did you mean --json?)`. */
+/** commander says `error: unknown option '--jsn'\n(Did you mean --json?)`, and `(outputHelp)` after the help. */
 function usageError(error: CommanderError): BilletError {
+  if (error.code === 'commander.help')
+    return new BilletError('ARGUMENT_INVALID', 'a command is missing', {
+      hint: 'take one of those above',
+    });
   const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
   const suggestion = /\((Did you mean .*\?)\)/i.exec(more.join(' '))?.[1];
   return new BilletError('ARGUMENT_INVALID', first, {

@@ -64,9 +64,13 @@ test('a wrong command, a missing argument and a bad value are exit code 2 as wel
 });
 
 test('no command at all shows the help and is a usage error', async () => {
-  const { code, stdout, stderr } = await billet([]);
-  assert.equal(code, EXIT.usage);
-  assert.match(stdout + stderr, /Usage: billet/);
+  for (const args of [[], ['instance']]) {
+    const { code, stdout, stderr } = await billet(args);
+    assert.equal(code, EXIT.usage);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^Usage: billet/);
+    assert.match(stderr, /^error: a command is missing\nhint: .+\ncode: ARGUMENT_INVALID\n$/m);
+  }
 });
 
 test('with --json an error is JSON on stderr', async () => {

@@ -15,7 +15,7 @@ const signalsPair = (count: number): [string, string][] =>
   count === 0 ? [] : [['signals', `${count} open: billet signal list`]];
 
 const claimsPair = (count: number): [string, string][] =>
-  count === 0 ? [] : [['claims', `${count} machines wait to be let in: billet claim list`]];
+  count === 0 ? [] : [['claims', `${count} to be answered: billet claim list`]];
 
 const installsPair = (count: number): [string, string][] =>
   count === 0
