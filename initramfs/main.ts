@@ -2,9 +2,10 @@
 // With `check`, all of it is made a second time from nothing, from the same bundle of the agent, and has
 // to have the same bytes.
 
-import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { cacheDirOf } from '#shared/build-cache.ts';
+import { cacheDirOf, partialName } from '#shared/build-cache.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
@@ -99,8 +100,10 @@ async function buildAgainAndCompare(
   options: MediumOptions,
   withIso: boolean,
 ): Promise<void> {
-  await mkdir(options.cacheDir, { recursive: true });
-  const cacheDir = await mkdtemp(join(options.cacheDir, 'check-'));
+  // Unfinished by its name: where this ends in the middle, the next builder takes it away.
+  const name = partialName('check', process.pid, randomBytes(8).toString('hex'));
+  const cacheDir = join(options.cacheDir, name);
+  await mkdir(cacheDir, { recursive: true });
   try {
     options.progress('building all of it again, from nothing');
     const { agentDir } = first.programs.image;

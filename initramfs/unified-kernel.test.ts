@@ -13,13 +13,14 @@ function stub(): Buffer {
   image.writeUInt32LE(pe, 0x3c);
   image.write('PE\0\0', pe);
   image.writeUInt16LE(1, pe + 6); // NumberOfSections
-  image.writeUInt16LE(0x70, pe + 20); // SizeOfOptionalHeader, with no data directories
+  image.writeUInt16LE(0x70 + 5 * 8, pe + 20); // SizeOfOptionalHeader
+  image.writeUInt32LE(5, optional + 108); // NumberOfRvaAndSizes
   image.writeUInt16LE(0x20b, optional);
   image.writeUInt32LE(SECTION, optional + 32);
   image.writeUInt32LE(FILE, optional + 36);
   image.writeUInt32LE(2 * SECTION, optional + 56); // SizeOfImage
   image.writeUInt32LE(FILE, optional + 60); // SizeOfHeaders
-  const row = optional + 0x70;
+  const row = optional + 0x70 + 5 * 8;
   image.write('.text', row);
   image.writeUInt32LE(10, row + 8);
   image.writeUInt32LE(SECTION, row + 12);
@@ -28,7 +29,7 @@ function stub(): Buffer {
 
 const rowsOf = (image: Buffer) =>
   Array.from({ length: image.readUInt16LE(0x46) }, (_, i) => {
-    const row = 0x58 + 0x70 + i * 40;
+    const row = 0x58 + 0x70 + 5 * 8 + i * 40;
     const [size, address, stored, offset] = [8, 12, 16, 20].map((at) =>
       image.readUInt32LE(row + at),
     );
@@ -75,4 +76,10 @@ test('what is no stub, is signed already or has no room is refused', () => {
   refused((image) => image.writeUInt16LE(0x10b, 0x58), 1, /is not for 64 bits/);
   refused(() => undefined, 9, /has room for/);
   refused((image) => image.writeUInt32LE(1, 0x58 + 112 + 32), 1, /is signed/);
+  const broken = /do not fit together/;
+  refused((image) => image.writeUInt16LE(0xffff, 0x46), 1, broken); // sections past the end
+  refused((image) => image.writeUInt16LE(0xffff, 0x54), 1, broken); // their table past the end
+  refused((image) => image.writeUInt32LE(1 << 20, 0x58 + 60), 1, broken); // headers past the end
+  refused((image) => image.writeUInt32LE(0, 0x58 + 32), 1, broken); // no alignment
+  refused((image) => image.writeUInt32LE(513, 0x58 + 36), 1, broken);
 });

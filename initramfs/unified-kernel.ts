@@ -17,6 +17,8 @@ const PE_SIGNATURE = 0x4550;
 const PE32_PLUS = 0x20b;
 const SECTION_ROW_BYTES = 40;
 const SECURITY_DIRECTORY = 4;
+/** Of the optional header of PE32+, without its data directories. */
+const OPTIONAL_BYTES = 112;
 /** IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ. */
 const READ_ONLY_DATA = 0x4000_0040;
 
@@ -25,10 +27,10 @@ const alignUp = (value: number, alignment: number) => Math.ceil(value / alignmen
 /** The UKI in pieces, in the order of the file. Throws COMMAND_FAILED for a stub that is none. */
 export function unifiedKernel(stub: Uint8Array, sections: readonly UkiSection[]): Uint8Array[] {
   const image = Buffer.from(stub);
-  const { count, coff, optional, table, sectionAlignment, fileAlignment, ends } =
+  const { count, coff, optional, table, headersEnd, sectionAlignment, fileAlignment, ends } =
     readHeaders(image);
   const rows = sections.length * SECTION_ROW_BYTES;
-  const room = image.readUInt32LE(optional + 60) - (table + count * SECTION_ROW_BYTES);
+  const room = headersEnd - (table + count * SECTION_ROW_BYTES);
   if (room < rows)
     throw unusable(`has room for ${Math.floor(room / SECTION_ROW_BYTES)} sections more`);
 
@@ -57,6 +59,9 @@ export function unifiedKernel(stub: Uint8Array, sections: readonly UkiSection[])
   return pieces;
 }
 
+const isPowerOfTwo = (value: number) => Number.isInteger(Math.log2(value));
+
+/** Each number is within the file before it is gone by. */
 function readHeaders(image: Buffer) {
   const pe = image.length > 0x40 ? image.readUInt32LE(0x3c) : 0;
   if (pe + 264 > image.length || image.readUInt32LE(pe) !== PE_SIGNATURE)
@@ -64,18 +69,31 @@ function readHeaders(image: Buffer) {
   const coff = pe + 4;
   const optional = coff + 20;
   if (image.readUInt16LE(optional) !== PE32_PLUS) throw unusable('is not for 64 bits');
-  if (image.readUInt32LE(optional + 112 + SECURITY_DIRECTORY * 8) !== 0)
+  const directories = image.readUInt32LE(optional + 108);
+  if (
+    directories > SECURITY_DIRECTORY &&
+    image.readUInt32LE(optional + OPTIONAL_BYTES + SECURITY_DIRECTORY * 8) !== 0
+  )
     throw unusable('is signed');
   const count = image.readUInt16LE(coff + 2);
   const table = optional + image.readUInt16LE(coff + 16);
+  const [sectionAlignment = 0, fileAlignment = 0, headersEnd = 0] = [32, 36, 60].map((at) =>
+    image.readUInt32LE(optional + at),
+  );
+  if (
+    table < optional + OPTIONAL_BYTES ||
+    table + count * SECTION_ROW_BYTES > headersEnd ||
+    headersEnd > image.length ||
+    !isPowerOfTwo(sectionAlignment) ||
+    !isPowerOfTwo(fileAlignment)
+  )
+    throw unusable('has headers that do not fit together');
   const ends = Array.from({ length: count }, (_, i) => {
     const row = table + i * SECTION_ROW_BYTES;
     return image.readUInt32LE(row + 12) + image.readUInt32LE(row + 8);
   });
   return {
-    ...{ count, coff, optional, table },
-    sectionAlignment: image.readUInt32LE(optional + 32),
-    fileAlignment: image.readUInt32LE(optional + 36),
+    ...{ count, coff, optional, table, headersEnd, sectionAlignment, fileAlignment },
     ends: Math.max(0, ...ends),
   };
 }

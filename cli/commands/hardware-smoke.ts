@@ -138,9 +138,11 @@ function finish(io: CommandIo, { json }: SmokeRequest, evidence: Evidence, resul
   if (!json) io.stderr.write(`evidence: ${evidence.dir}\n`);
   if (result.outcome === 'passed') return;
   const wrong = result.failures.find(({ mended }) => !mended) ?? result.why;
+  // Nothing was tried: `blocked`, and what the command line says wrong, have their own exit codes.
+  const usage = result.outcome === 'failed' && result.why?.code === 'ARGUMENT_INVALID';
   const what =
     wrong === null ? `${result.outcome} before ${result.missing[0]?.stage}` : wrong.message;
-  throw new BilletError(CODE_OF[result.outcome], what, {
+  throw new BilletError(usage ? 'ARGUMENT_INVALID' : CODE_OF[result.outcome], what, {
     hint: wrong?.hint || `read ${join(evidence.dir, 'console.log')}`,
     details: { dir: evidence.dir, outcome: result.outcome, ...(wrong && { code: wrong.code }) },
   });

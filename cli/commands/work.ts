@@ -1,7 +1,7 @@
 // `billet work`: what builds and attempts have left on this disk, whether it is within its budget, and
 // how to have less of it. Removes nothing unless it is told to.
 
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { cacheDirOf, IN_USE_MS } from '#shared/build-cache.ts';
@@ -87,12 +87,11 @@ interface Looked {
 
 async function look(io: CommandIo, options: WorkOptions): Promise<Looked> {
   const budget = await readBudget(options.work, flagsOf(options));
+  const beside = await realFolder(resolve(options.work, '..'));
   const places = {
     cacheDir: await realFolder(options.cache ?? cacheDirOf(io.env)),
     workDir: await realFolder(options.work),
-    outputs: await Promise.all(
-      OUTPUTS.map((path) => realFolder(resolve(options.work, '..', path))),
-    ),
+    outputs: OUTPUTS.map((path) => join(beside, path)),
   };
   const items = await observeWork(places, io.clock);
   const judgements = judgeItems(items, { keep: budget.keep, inUseMs: IN_USE_MS });

@@ -6,6 +6,7 @@ import { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { parseArgument } from '../remote.ts';
+import { bareHost } from './bare-host.ts';
 import type { BmcTrust } from './redfish/tls.ts';
 
 export interface BmcFlags {
@@ -18,6 +19,8 @@ export interface BmcFlags {
 
 export interface Bmc {
   readonly url: URL;
+  /** As programs take it: an IPv6 address without brackets. */
+  readonly host: string;
   readonly user: string;
   readonly password: string;
   /** The file that the password is in, for programs that read it themselves. */
@@ -41,7 +44,13 @@ export async function readBmc(flags: BmcFlags, protocol: 'https:' | 'ipmi:'): Pr
     throw invalid('nobody logs in to the BMC', 'name --bmc-user and --bmc-password');
   const password = await readPassphrase(flags.bmcPassword, 1);
   return {
-    ...{ url, user: flags.bmcUser, password: password ?? '', passwordFile: flags.bmcPassword },
+    ...{
+      url,
+      host: bareHost(url.hostname),
+      user: flags.bmcUser,
+      password: password ?? '',
+      passwordFile: flags.bmcPassword,
+    },
     trust: {
       fingerprint:
         flags.bmcFingerprint === undefined

@@ -1,12 +1,11 @@
 // Watches one console to its verdict: keeps it, judges each line as it comes, and writes result.json
 // whatever happens. Starts no machine.
 
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { ConsoleSource } from './chunks.ts';
-import type { Evidence } from './evidence.ts';
+import { type Evidence, unwritable } from './evidence.ts';
 import type { Flow } from './flows.ts';
 import { lineSplitter } from './lines.ts';
 import { redactor } from './redact.ts';
@@ -66,6 +65,8 @@ export async function capture(
     if (outcomeAt(judged, elapsed(), patience) !== null) stop.abort();
   };
   let trouble: unknown = null;
+  // Before the machine: one that nobody can keep the console of is not booted.
+  const log = await openLog(evidence.path('console.log'));
   const given = new AbortController();
   const booting = request.boot?.(AbortSignal.any([signal, given.signal])).catch((error) => {
     if (given.signal.aborted || signal.aborted) return;
@@ -73,7 +74,6 @@ export async function capture(
     stop.abort();
   });
   const ticker = setInterval(look, TICK_MS);
-  const log = await openLog(evidence.path('console.log'));
   try {
     for await (const chunk of console.read(AbortSignal.any([signal, stop.signal]))) {
       bytes += chunk.length;
@@ -85,11 +85,12 @@ export async function capture(
     if (rest !== null) take(rest);
   } finally {
     clearInterval(ticker);
-    await log.end();
     // A machine that is ready was booted: whoever did it may see that, too.
     const late = setTimeout(() => given.abort(), judged.done ? BOOT_SEEN_MS : 0);
+    // Whatever becomes of the log, nobody works at the machine any more when this returns.
     await booting;
     clearTimeout(late);
+    await log.end();
   }
   const seconds = elapsed();
   let outcome: Outcome | null = outcomeAt(judged, seconds, patience);
@@ -113,14 +114,18 @@ export async function capture(
   return result;
 }
 
-/** What was not even begun, as a result: there is no way to the machine, or none to its console. */
+/**
+ * What was not even begun, as a result: there is no way to the machine (`wayless`), or none to its
+ * console.
+ */
 export async function notCaptured(
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
   request: Pick<CaptureRequest, 'flow' | 'transport' | 'evidence' | 'view'>,
   cause: unknown,
+  wayless = false,
 ): Promise<Result> {
   const at = new Date(clock.now()).toISOString();
-  const unlucky = isBlocked(cause) ? 'blocked' : 'failed';
+  const unlucky = wayless || isBlocked(cause) ? 'blocked' : 'failed';
   const outcome = signal.aborted ? 'interrupted' : unlucky;
   const result: Result = {
     ...{ format: 1, outcome, flow: request.flow.name, transport: request.transport },
@@ -151,19 +156,23 @@ function reasonOf(cause: unknown): NonNullable<Result['why']> {
 /** The console as it came, but for secrets. A disk that is full is an error, not a shorter log. */
 async function openLog(path: string) {
   const file = createWriteStream(path, { mode: 0o600 });
-  await once(file, 'open');
-  const failed = once(file, 'error').then(([error]) => Promise.reject(error));
-  failed.catch(() => undefined);
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
+  file.once('error', (cause) => failed.reject(unwritable(path, cause)));
+  const until = (event: 'open' | 'drain' | 'close') =>
+    Promise.race([new Promise((resolve) => file.once(event, resolve)), failed.promise]);
+  await until('open');
   const secrets = redactor();
   const write = async (bytes: Buffer) => {
-    if (bytes.length > 0 && !file.write(bytes)) await Promise.race([once(file, 'drain'), failed]);
+    if (bytes.length > 0 && !file.write(bytes)) await until('drain');
   };
   return {
     write: (chunk: Buffer) => write(secrets.push(chunk)),
     async end() {
       await write(secrets.end());
       file.end();
-      if (!file.closed) await Promise.race([once(file, 'close'), failed]);
+      if (!file.closed) await until('close');
+      if (file.errored !== null) throw unwritable(path, file.errored);
     },
   };
 }

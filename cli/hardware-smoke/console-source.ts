@@ -11,7 +11,7 @@ export interface SourceOptions extends FollowOptions {
   readonly baud: number;
 }
 
-/** `-` is standard input. UNSUPPORTED where there is nothing that could be read. */
+/** `-` is standard input. SMOKE_BLOCKED where there is nothing that could be read: a pipe with a name, too. */
 export async function openConsole(path: string, options: SourceOptions): Promise<ConsoleSource> {
   if (path === '-') return { name: 'standard input', read: (s) => chunks(options.stdin, s) };
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -19,6 +19,6 @@ export async function openConsole(path: string, options: SourceOptions): Promise
     throw unreadable(path, error);
   });
   if (found?.isCharacterDevice()) return await openSerial(path, options.baud);
-  if (found !== null && !found.isFile() && !found.isFIFO()) throw unreadable(path, null);
+  if (found !== null && !found.isFile()) throw unreadable(path, null);
   return { name: path, read: (signal) => followFile(path, options, signal) };
 }

@@ -74,8 +74,8 @@ async function pointLatest(root: string, name: string): Promise<void> {
   }
 }
 
-const unwritable = (path: string, cause: unknown) =>
+export const unwritable = (path: string, cause: unknown) =>
   new BilletError('COMMAND_FAILED', `cannot write ${path}: ${(cause as Error).message}`, {
-    hint: 'name a folder that is yours with --work',
+    hint: 'name a folder that is yours and has room with --work; billet work prune makes some',
     cause,
   });

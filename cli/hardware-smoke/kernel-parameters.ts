@@ -15,14 +15,15 @@ const CONSOLES = ['console=tty0', 'console=ttyS0,115200'];
 
 /** In order, each word as the kernel reads it. Throws ARGUMENT_INVALID. */
 export function kernelParameters({ coordinator, ca, extra }: ParameterSource): readonly string[] {
-  for (const word of extra) assertFit(word);
   const ownConsole = extra.some((word) => word.startsWith('console='));
-  return [
+  const words = [
     ...(ownConsole ? [] : CONSOLES),
     ...(coordinator === undefined ? [] : [`billet.coordinator=${coordinator}`]),
     ...(ca === undefined ? [] : [`billet.ca=${ca}`]),
     ...extra,
   ];
+  for (const word of words) assertFit(word);
+  return words;
 }
 
 function assertFit(word: string): void {

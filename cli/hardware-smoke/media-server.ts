@@ -7,16 +7,36 @@ import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { BilletError } from '#shared/errors.ts';
+import { bareHost } from './bare-host.ts';
 
 export interface MediaServer extends AsyncDisposable {
   readonly url: string;
 }
 
-const PATH = '/billet.iso';
+export interface ListenAddress {
+  /** As in a URL: an IPv6 address has brackets. */
+  readonly host: string;
+  readonly port: number;
+}
 
-/** `listen` is HOST:PORT, an address of this machine as the BMC sees it. */
-export async function serveMedium(iso: string, listen: string): Promise<MediaServer> {
-  const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(listen) ?? [];
+const PATH = '/billet.iso';
+/** Not an address that a BMC could be told. */
+const EVERYWHERE = ['0.0.0.0', '[::]'];
+
+/** HOST:PORT, an address of this machine as the BMC sees it. Throws ARGUMENT_INVALID for any other text. */
+export function parseListen(listen: string): ListenAddress {
+  const [, host = '', digits = ''] =
+    /^(\[[\da-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(listen) ?? [];
+  const port = Number(digits);
+  if (host !== '' && port <= 65_535 && !EVERYWHERE.includes(host)) return { host, port };
+  throw unusable(listen, 'no BMC fetches anything from there');
+}
+
+/** Serves until it is disposed. Throws ARGUMENT_INVALID where it cannot. */
+export async function serveMedium(
+  iso: string,
+  { host, port }: ListenAddress,
+): Promise<MediaServer> {
   const { size } = await stat(iso);
   const server = createServer((request, response) => {
     const known = request.url === PATH && ['GET', 'HEAD'].includes(request.method ?? '');
@@ -36,16 +56,13 @@ export async function serveMedium(iso: string, listen: string): Promise<MediaSer
       'content-length': end - start + 1,
       ...(partial && { 'content-range': `bytes ${start}-${end}/${size}` }),
     });
-    if (request.method === 'HEAD') response.end();
+    if (request.method === 'HEAD' || size === 0) response.end();
     // Whoever hangs up in the middle fetches the rest later.
     else pipeline(createReadStream(iso, { start, end }), response).catch(() => undefined);
   });
-  server.listen(Number(port), host);
+  server.listen(port, bareHost(host));
   await once(server, 'listening').catch((cause: Error) => {
-    throw new BilletError('ARGUMENT_INVALID', `cannot listen on ${listen}: ${cause.message}`, {
-      hint: 'give HOST:PORT of this machine, as the BMC reaches it, with a port that is free',
-      cause,
-    });
+    throw unusable(`${host}:${port}`, cause.message, cause);
   });
   const bound = server.address();
   const actual = typeof bound === 'object' && bound !== null ? bound.port : port;
@@ -67,3 +84,9 @@ function rangeOf(header: string | undefined, size: number) {
   const end = first === '' || last === '' ? size - 1 : Math.min(size - 1, Number(last));
   return start > end ? null : { start, end, partial: true };
 }
+
+const unusable = (listen: string, why: string, cause?: unknown) =>
+  new BilletError('ARGUMENT_INVALID', `cannot listen on ${listen}: ${why}`, {
+    hint: 'give HOST:PORT of this machine, as the BMC reaches it, with a port that is free',
+    cause,
+  });

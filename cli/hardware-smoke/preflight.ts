@@ -6,7 +6,6 @@ import { observeEnvironment } from './environment.ts';
 import type { Evidence } from './evidence.ts';
 import { expectedMarkers, failureMarkers } from './expected.ts';
 import { handoffText } from './handoff.ts';
-import { kernelParameters } from './kernel-parameters.ts';
 import type { SmokeRequest } from './request.ts';
 import type { Probe } from './transports/transport.ts';
 
@@ -37,12 +36,7 @@ export async function preflight(
   request: SmokeRequest,
   evidence: Evidence,
 ): Promise<Status> {
-  const { flow, iso, coordinator, ca, node } = request;
-  const parameters = kernelParameters({
-    ...(coordinator !== undefined && { coordinator }),
-    ...(ca !== undefined && { ca }),
-    extra: request.parameters,
-  });
+  const { flow, iso, parameters, coordinator, ca, node } = request;
   const environment = await observeEnvironment(iso, signal);
   const probes: Probe[] = [];
   for (const transport of request.transports) {

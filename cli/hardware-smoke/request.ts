@@ -55,6 +55,7 @@ export interface SmokeRequest {
   readonly coordinator?: string;
   readonly ca?: string;
   readonly node?: string;
+  /** All of the kernel command line, a word each. */
   readonly parameters: readonly string[];
   readonly console?: string;
   readonly baud: number;
@@ -91,8 +92,7 @@ export async function requestOf(io: CommandIo, options: SmokeOptions): Promise<S
     ...(options.node !== undefined && { node: parseArgument(NodeName, options.node, '--node') }),
     ...(options.console !== undefined && { console: options.console }),
   };
-  const parameters = options.parameter ?? [];
-  kernelParameters({ extra: parameters });
+  const parameters = kernelParameters({ ...given, extra: options.parameter ?? [] });
   return {
     ...{ flow, patience, parameters, ...given },
     root: join(options.work, 'hardware-smoke'),

@@ -26,7 +26,8 @@ export async function runAttempt(io: CommandIo, attempt: Attempt): Promise<Resul
   try {
     const status = await preflight(io, request, evidence);
     const chosen = request.transports.find(({ name }) => name === status.transport);
-    if (chosen === undefined) throw noTransport(status);
+    if (chosen === undefined)
+      return await notCaptured(io, { flow, transport, evidence, view }, noTransport(status), true);
     transport = chosen.name;
     await using attached = await chosen.attach({ iso: request.iso ?? null }, io.signal);
     return await capture(io, {

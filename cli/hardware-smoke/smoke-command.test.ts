@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdtempSync,
@@ -162,4 +163,33 @@ test('Ctrl-C leaves a result that says interrupted', async () => {
   stop.abort();
   assert.equal((await ran).code, 130);
   assert.equal(result().outcome, 'interrupted');
+});
+
+test('what the command line says wrong is exit code 2, also where an attempt has begun', async () => {
+  const console = ['--transport', 'manual', '--console', recorded('')];
+  const { code } = await smoke('run', ...console, '--iso', join(dir, 'none.iso'));
+  assert.deepEqual([code, result().why?.code], [2, 'ARGUMENT_INVALID']);
+});
+
+test('a medium that the BMC cannot fetch, or only with a login, is refused before anything is asked', async () => {
+  writeFileSync(join(dir, 'password'), 'calvin\n', { mode: 0o600 });
+  const login = ['--bmc-user', 'operator', '--bmc-password', join(dir, 'password')];
+  const refused = async (...flags: readonly string[]) => {
+    const { code, stderr } = await smoke('run', '--bmc', 'https://192.0.2.7', ...login, ...flags);
+    assert.equal(code, 2);
+    return stderr;
+  };
+  assert.match(await refused('--media-listen', '127.0.0.1:0'), /none is named\nhint: .*--iso/);
+  assert.match(await refused('--media-listen', '8099', '--iso', 'x'), /cannot listen on 8099/);
+  const secret = await refused('--media-url', 'https://me:s3cret@192.0.2.9/billet.iso');
+  assert.match(secret, /password in --media-url is seen/);
+  assert.doesNotMatch(secret, /s3cret/);
+});
+
+test('a pipe with a name is no console: it would be waited for without end', async () => {
+  const pipe = join(dir, 'pipe');
+  assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+  const { code, stderr } = await smoke('capture', '--console', pipe);
+  assert.equal(code, 6);
+  assert.match(stderr, /hint: .*- for standard input/s);
 });

@@ -155,3 +155,20 @@ test('seconds of a stage are those of the machine within a boot', () => {
 test('a marker that the line has damaged is no marker', () => {
   assert.deepEqual(judge('netboot', ['BILLET_MARKER ready a="\\q"']).stages, []);
 });
+
+test('a console that repeats itself for hours is told once', () => {
+  const errors = Array.from({ length: 2000 }, (_, i) => `I/O error, dev sda, sector ${i}`);
+  assert.deepEqual(codes(judge('netboot', errors)), ['DISK_ERROR']);
+});
+
+test('a machine that gets over one failure after the other fills no memory', () => {
+  const error = { code: 'LINK_DOWN', message: 'away', hint: '' } as const;
+  const round = [failureLine('enrolled', error), markerLine('enrolled')];
+  const judged = judge('netboot', Array.from({ length: 1500 }, () => round).flat());
+  assert.equal(judged.failures.length, 1000);
+});
+
+test('what comes behind the end counts for nothing, however the console is cut', () => {
+  const judged = judge('netboot', [...WHOLE, 'Kernel panic - not syncing', ...WHOLE]);
+  assert.deepEqual(judged, judge('netboot', WHOLE));
+});

@@ -24,17 +24,20 @@ export interface Patience {
   readonly graceSeconds: number;
 }
 
+/** Of a machine that gets over each of them, and fails again. */
+const FAILURES_MAX = 1000;
+
 export const judgeOf = (flow: Flow): Judged => ({
-  flow,
-  at: 0,
-  boots: 0,
-  stages: [],
-  failures: [],
-  done: false,
+  ...{ flow, at: 0, boots: 0, done: false },
+  ...{ stages: [], failures: [] },
 });
 
-/** After one more line of the console, seen `seconds` after the start of the capture. */
+/**
+ * After one more line of the console, seen `seconds` after the start of the capture. What comes behind
+ * the end counts for nothing: how much of it is still read depends on how the console is cut.
+ */
 export function judgeLine(judged: Judged, line: string, seconds: number): Judged {
+  if (judged.done) return judged;
   const marker = parsed(line);
   if (marker !== null)
     return marker.failure
@@ -188,10 +191,18 @@ function withStage(judged: Judged, { stage, fields }: MarkerRecord, seconds: num
   return { ...judged, stages: [...judged.stages, seen] };
 }
 
-const withFailure = (judged: Judged, failure: Failure): Judged => ({
-  ...judged,
-  failures: [...judged.failures, failure],
-});
+/** A console that repeats itself is told once, so that what it says for hours fits into memory. */
+const withFailure = (judged: Judged, failure: Failure): Judged =>
+  judged.failures.some((one) => isSame(one, failure)) || judged.failures.length >= FAILURES_MAX
+    ? judged
+    : { ...judged, failures: [...judged.failures, failure] };
+
+const isSame = (one: Failure, { boot, stage, code, message }: Failure): boolean =>
+  !one.mended &&
+  one.boot === boot &&
+  one.stage === stage &&
+  one.code === code &&
+  (stage === null || one.message === message);
 
 const markerFailure = (judged: Judged, { stage, fields }: MarkerRecord, seconds: number) => ({
   boot: judged.at + 1,

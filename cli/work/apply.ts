@@ -28,7 +28,8 @@ export async function removeItems(
     const { path, bytes, kind } = item;
     const size = await sizeOf(path);
     const lately = size !== null && kind !== 'partial' && now() - size.usedMs < inUseMs;
-    const kept = lately ? 'used meanwhile' : await outside(path, places);
+    const held = size?.isMount ? 'has a mount in it' : lately ? 'used meanwhile' : null;
+    const kept = held ?? (await outside(path, places));
     if (kept === null) await removeWhole(path, item.area === 'cache');
     removed.push({ path, bytes, kept });
   }

@@ -31,7 +31,10 @@ export interface Limits {
   readonly inUseMs: number;
 }
 
-/** In the order of `items`. What is left over of a dead writer (kind `partial`) goes at any age. */
+/**
+ * In the order of `items`. What is left over of a dead writer (kind `partial`) goes at any age, and of
+ * what a tool writes anew (area `output`) nothing stays for being the newest.
+ */
 export function judgeItems(items: readonly Item[], limits: Limits): readonly Judgement[] {
   const rank = ranks(items);
   return items.map((item) => {
@@ -43,7 +46,7 @@ export function judgeItems(items: readonly Item[], limits: Limits): readonly Jud
 function reasonToStay(item: Item, rank: number, { keep, inUseMs }: Limits): string | null {
   if (item.held !== null) return item.held;
   if (item.kind === 'partial') return null;
-  if (rank < keep) return 'among the newest';
+  if (rank < keep && item.area !== 'output') return 'among the newest';
   return item.ageMs < inUseMs ? 'used lately' : null;
 }
 

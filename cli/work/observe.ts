@@ -3,7 +3,7 @@
 
 import type { Stats } from 'node:fs';
 import { access, lstat, readdir, readlink, realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { entryKind, partialPid } from '#shared/build-cache.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Area, Item } from './gc.ts';
@@ -88,7 +88,9 @@ async function outputs(paths: readonly string[]): Promise<readonly Found[]> {
   const found: Found[] = [];
   for (const path of paths) {
     const stat = await lstat(path).catch(() => null);
-    if (stat?.isDirectory()) found.push({ area: 'output', kind: 'partial', path, held: null });
+    // Through a link it is a folder of somewhere else.
+    if (stat?.isDirectory() && (await realFolder(path)) === path)
+      found.push({ area: 'output', kind: basename(path), path, held: null });
   }
   return found;
 }
@@ -96,7 +98,7 @@ async function outputs(paths: readonly string[]): Promise<readonly Found[]> {
 interface Size {
   /** On the disk: what is sparse counts for what it takes. */
   readonly bytes: number;
-  /** The newest time of the folder itself and of what lies in it directly. */
+  /** The newest time of the folder itself and of every file in it. */
   readonly usedMs: number;
   readonly isMount: boolean;
 }
@@ -107,7 +109,7 @@ export async function sizeOf(path: string): Promise<Size | null> {
   if (top === null) return null;
   let usedMs = top.mtimeMs;
   let [bytes, isMount] = [top.blocks * 512, false];
-  const visit = async (dir: string, depth: number): Promise<void> => {
+  const visit = async (dir: string): Promise<void> => {
     for (const name of await namesIn(dir)) {
       const stat: Stats | null = await lstat(join(dir, name)).catch(() => null);
       if (stat === null) continue;
@@ -116,11 +118,11 @@ export async function sizeOf(path: string): Promise<Size | null> {
         continue;
       }
       bytes += stat.blocks * 512;
-      if (depth === 0 && !stat.isDirectory()) usedMs = Math.max(usedMs, stat.mtimeMs);
-      if (stat.isDirectory()) await visit(join(dir, name), depth + 1);
+      if (stat.isDirectory()) await visit(join(dir, name));
+      else usedMs = Math.max(usedMs, stat.mtimeMs);
     }
   };
-  if (top.isDirectory()) await visit(path, 0);
+  if (top.isDirectory()) await visit(path);
   return { bytes, usedMs, isMount };
 }
 

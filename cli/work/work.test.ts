@@ -108,3 +108,29 @@ test('a budget with a field that nobody knows is an error that names it', async 
   const { stderr } = await work('status');
   assert.match(stderr, /cacheByte.*\n.*hint: it holds format 1.*\ncode: CONFIG_INVALID/s);
 });
+
+test('a link in the place of an output leads prune nowhere else', async () => {
+  const elsewhere = put('elsewhere', 90);
+  put('elsewhere/.cache/billet', 90);
+  symlinkSync(elsewhere, join(dir, 'coverage'));
+  symlinkSync(elsewhere, join(dir, 'node_modules'));
+  const { code } = await work('prune', '--apply');
+  assert.equal(code, 0);
+  assert.ok(existsSync(join(elsewhere, 'file')));
+  assert.ok(existsSync(join(elsewhere, '.cache/billet/file')));
+});
+
+test('an output goes when nobody used it lately, and so does evidence, however deep it was written to', async () => {
+  const old = put('coverage', 1);
+  const used = put('node_modules/.cache/billet', 0);
+  const deep = put('work/suite/20260101T000000Z', 90);
+  put('work/suite/20260101T000000Z/boot-1', 0);
+  const seconds = systemClock.now() / 1000 - 90 * DAY;
+  utimesSync(deep, seconds, seconds);
+  put('work/suite/20260102T000000Z', 80);
+  await work('prune', '--keep', '1', '--apply');
+  assert.deepEqual(
+    [old, used, deep].map((each) => existsSync(each)),
+    [false, true, true],
+  );
+});

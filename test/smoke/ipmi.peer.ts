@@ -6,10 +6,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { systemClock } from '#shared/clock.ts';
-import { markerLine } from '#shared/markers.ts';
 import { billet } from '../../cli/testing.ts';
 import { type IpmiBmc, startIpmi } from './ipmi-fixture.ts';
+import { bootWhenOn, quickClock } from './watched.ts';
 
 let dir = '';
 
@@ -18,19 +17,6 @@ beforeEach(() => {
   writeFileSync(join(dir, 'password'), 'calvin-1\n', { mode: 0o600 });
 });
 afterEach(() => rmSync(dir, { recursive: true }));
-
-/** Minutes of waiting for a BMC pass in a moment. */
-const quick = () => {
-  let ahead = 0;
-  return {
-    now: () => systemClock.now(),
-    monotonic: () => systemClock.monotonic() + ahead,
-    sleep: async (ms: number, signal: AbortSignal) => {
-      if (ms >= 1000) ahead += ms * 10;
-      await systemClock.sleep(Math.min(ms, 20), signal);
-    },
-  };
-};
 
 async function smoke(verb: 'run' | 'preflight', bmc: IpmiBmc, ...flags: readonly string[]) {
   const target = [
@@ -42,7 +28,7 @@ async function smoke(verb: 'run' | 'preflight', bmc: IpmiBmc, ...flags: readonly
     join(dir, 'password'),
   ];
   const words = ['--work', join(dir, 'work'), '--flow', 'iso-diskless', ...target, ...flags];
-  const ran = await billet(['hardware-smoke', verb, ...words, '--json'], { clock: quick() });
+  const ran = await billet(['hardware-smoke', verb, ...words, '--json'], { clock: quickClock() });
   const told = ran.stderr.split('\n').find((line) => line.startsWith('{'));
   return { ...ran, error: JSON.parse(told ?? '{}') };
 }
@@ -50,28 +36,11 @@ async function smoke(verb: 'run' | 'preflight', bmc: IpmiBmc, ...flags: readonly
 const latest = (name: string) =>
   readFileSync(join(dir, 'work/hardware-smoke/latest', name), 'utf8');
 
-/** What the machine says on its serial line, once its power is on. */
-async function bootWhenOn(bmc: IpmiBmc): Promise<void> {
-  const limit = AbortSignal.timeout(20_000);
-  while (bmc.power() !== 'on' && !limit.aborted)
-    await systemClock.sleep(20, limit).catch(() => undefined);
-  const known = [
-    'boot-start',
-    'store-ready',
-    'network-up',
-    'identity',
-    'enrolled',
-    'desired',
-  ] as const;
-  const run = ['pulled', 'verified', 'composed', 'sealed', 'mounted', 'switch-root'] as const;
-  bmc.say('\u001b[2J\u001b[1;1HBdsDxe: loading Boot0001\r\n');
-  for (const stage of [...known, ...run, 'agent-start', 'ready'] as const)
-    bmc.say(`${markerLine(stage)}\r\n`);
-}
+const boots = (bmc: IpmiBmc) => bootWhenOn(() => bmc.power() === 'on', bmc.say);
 
 test('the machine boots once from the medium, and its console comes over the network', async () => {
   await using bmc = await startIpmi(dir);
-  const [ran] = await Promise.all([smoke('run', bmc), bootWhenOn(bmc)]);
+  const [ran] = await Promise.all([smoke('run', bmc), boots(bmc)]);
   assert.equal(ran.code, 0, ran.stderr);
   assert.deepEqual([bmc.power(), bmc.bootDevice()], ['on', 'cdrom']);
   const result = JSON.parse(latest('result.json'));
@@ -79,7 +48,7 @@ test('the machine boots once from the medium, and its console comes over the net
   assert.ok(latest('console.log').includes('\u001b[2J'), 'escape sequences are kept');
   // The BMC has one such console, and it is free again.
   writeFileSync(join(dir, 'power'), '0');
-  const [again] = await Promise.all([smoke('run', bmc), bootWhenOn(bmc)]);
+  const [again] = await Promise.all([smoke('run', bmc), boots(bmc)]);
   assert.equal(again.code, 0, again.stderr);
 });
 

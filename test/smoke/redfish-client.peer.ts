@@ -15,6 +15,7 @@ import { bmcDispatcher } from '../../cli/hardware-smoke/redfish/tls.ts';
 import { type FakeBmc, startBmc } from './redfish-fixture.ts';
 
 const LIMIT_MS = 300;
+const REQUEST_MS = 2000;
 const { signal } = new AbortController();
 let dir = '';
 
@@ -30,7 +31,7 @@ function opened(bmc: Pick<FakeBmc, 'url' | 'fingerprint'>) {
     {
       ...{ url: new URL(bmc.url), user: 'operator', password: 'calvin-and-hobbes' },
       dispatcher: bmcDispatcher({ fingerprint, ca: null }, LIMIT_MS),
-      clock: systemClock,
+      ...{ clock: systemClock, requestMs: REQUEST_MS },
     },
     signal,
   );
@@ -43,6 +44,19 @@ test('a BMC that does not answer is a timeout with a hint', async () => {
     assert.match(hint, /is Redfish switched on/);
     return true;
   });
+});
+
+test('a BMC whose answer never ends is a timeout, too', { timeout: 20_000 }, async () => {
+  await using bmc = await startBmc(dir, { dripsAt: '/redfish/v1/' });
+  await assert.rejects(opened(bmc), { code: 'TIMEOUT' });
+});
+
+test('a session that only the body names is ended as well', async () => {
+  // DSP0266, "Session login": the Location header, which some leave out.
+  await using bmc = await startBmc(dir, { namesNoLocation: true });
+  const redfish = await opened(bmc);
+  await redfish.close(signal);
+  assert.equal(bmc.state.sessions.size, 0);
 });
 
 test('a BMC that is not there is a link that is down', async () => {

@@ -15,6 +15,10 @@ import { type BmcState, link, mockup } from './redfish-mockup.ts';
 export interface BmcFaults {
   /** Never answers requests for this path. */
   readonly silentAt?: string;
+  /** Begins to answer requests for this path, and goes on with a byte now and then, for ever. */
+  readonly dripsAt?: string;
+  /** Its answer to a login has no Location: the session is in its body only. */
+  readonly namesNoLocation?: boolean;
   /** Takes power commands, and does nothing. */
   readonly liesAboutPower?: boolean;
   /** Takes the medium, and shows none. */
@@ -68,7 +72,8 @@ export async function startBmc(dir: string, faults: BmcFaults = {}): Promise<Fak
     const token = `token-${sessions}`;
     state.sessions.add(token);
     const location = `/redfish/v1/SessionService/Sessions/${sessions}`;
-    return { status: 201, body: link(location), headers: { 'x-auth-token': token, location } };
+    const headers = { 'x-auth-token': token, ...(!faults.namesNoLocation && { location }) };
+    return { status: 201, body: link(location), headers };
   }
 
   function insert(body: Record<string, unknown>): Reply {
@@ -170,6 +175,11 @@ export async function startBmc(dir: string, faults: BmcFaults = {}): Promise<Fak
   }
 
   const server = createServer(tls, (request, response) => {
+    if (request.url === faults.dripsAt) {
+      const drips = setInterval(() => response.write(' '), 50);
+      response.once('close', () => clearInterval(drips));
+      return;
+    }
     answer(request).then(
       (reply) => reply !== null && send(response, reply),
       (error: Error) => response.destroy(error),

@@ -16,9 +16,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { systemClock } from '#shared/clock.ts';
-import { markerLine } from '#shared/markers.ts';
 import { billet } from '../../cli/testing.ts';
 import { type BmcFaults, type FakeBmc, startBmc } from './redfish-fixture.ts';
+import { bootWhenOn, quickClock } from './watched.ts';
 
 const IMAGE = 'http://192.0.2.10/billet.iso';
 let dir = '';
@@ -29,19 +29,6 @@ beforeEach(() => {
   writeFileSync(join(dir, 'console'), '');
 });
 afterEach(() => rmSync(dir, { recursive: true }));
-
-/** A clock whose waits are short: minutes of a BMC pass in a moment. */
-const quick = () => {
-  let ahead = 0;
-  return {
-    now: () => systemClock.now(),
-    monotonic: () => systemClock.monotonic() + ahead,
-    sleep: async (ms: number, signal: AbortSignal) => {
-      if (ms >= 1000) ahead += ms;
-      await systemClock.sleep(Math.min(ms, 20), signal);
-    },
-  };
-};
 
 interface Attempt {
   readonly bmc: FakeBmc;
@@ -64,7 +51,7 @@ async function smoke(verb: 'run' | 'preflight', { bmc, flags = [], trust, signal
     ...flags,
   ];
   const ran = await billet(['hardware-smoke', verb, ...words, '--json'], {
-    clock: quick(),
+    clock: quickClock(),
     ...(signal && { signal }),
   });
   const told = ran.stderr.split('\n').find((line) => line.startsWith('{'));
@@ -74,23 +61,11 @@ async function smoke(verb: 'run' | 'preflight', { bmc, flags = [], trust, signal
 const result = () =>
   JSON.parse(readFileSync(join(dir, 'work/hardware-smoke/latest/result.json'), 'utf8'));
 
-/** The console of a machine that starts when its power goes on. */
-async function bootWhenOn(bmc: FakeBmc): Promise<void> {
-  const limit = AbortSignal.timeout(8000);
-  while (bmc.state.power !== 'On' && !limit.aborted)
-    await systemClock.sleep(10, limit).catch(() => undefined);
-  const known = [
-    'boot-start',
-    'store-ready',
-    'network-up',
-    'identity',
-    'enrolled',
-    'desired',
-  ] as const;
-  const run = ['pulled', 'verified', 'composed', 'sealed', 'mounted', 'switch-root'] as const;
-  for (const stage of [...known, ...run, 'agent-start', 'ready'] as const)
-    appendFileSync(join(dir, 'console'), `${markerLine(stage)}\r\n`);
-}
+const boots = (bmc: FakeBmc) =>
+  bootWhenOn(
+    () => bmc.state.power === 'On',
+    (text) => appendFileSync(join(dir, 'console'), text),
+  );
 
 async function refused(faults: BmcFaults, flags: readonly string[] = []) {
   writeFileSync(join(dir, 'console'), '');
@@ -102,7 +77,7 @@ async function refused(faults: BmcFaults, flags: readonly string[] = []) {
 test('the medium goes in, the next boot is from it, the machine goes on, is ready; all is taken back', async () => {
   // DSP0268: VirtualMedia.InsertMedia, ComputerSystem.Boot, ComputerSystem.Reset.
   await using bmc = await startBmc(dir);
-  const [ran] = await Promise.all([smoke('run', { bmc }), bootWhenOn(bmc)]);
+  const [ran] = await Promise.all([smoke('run', { bmc }), boots(bmc)]);
   assert.equal(ran.code, 0, ran.stderr);
   const changes = bmc.asked.filter((one) => !one.startsWith('GET') && !one.includes('Sessions'));
   assert.deepEqual(
@@ -152,7 +127,8 @@ test('a wrong password is a denial with what the BMC says', async () => {
   // DSP0266, "Error responses": @Message.ExtendedInfo of Base.NoValidSession.
   await using bmc = await startBmc(dir);
   writeFileSync(join(dir, 'password'), 'wrong\n');
-  const { error } = await smoke('run', { bmc });
+  const { code, error } = await smoke('run', { bmc });
+  assert.deepEqual([code, result().outcome], [6, 'blocked']);
   assert.match(error.message, /401: There is no valid session/);
   assert.equal(error.hint, 'Log in with a valid user.');
   assert.equal(result().why.code, 'BMC_DENIED');
@@ -169,7 +145,7 @@ test('a password file that others can read is refused', async () => {
 test('a session that the BMC drops is made anew, once', async () => {
   // DSP0266, "Session login": 401 when the session is gone.
   await using bmc = await startBmc(dir, { dropsSessionAfter: 12 });
-  const [ran] = await Promise.all([smoke('run', { bmc }), bootWhenOn(bmc)]);
+  const [ran] = await Promise.all([smoke('run', { bmc }), boots(bmc)]);
   assert.equal(ran.code, 0, ran.stderr);
   assert.equal(
     bmc.asked.filter((one) => one.endsWith('POST /redfish/v1/SessionService/Sessions')).length,
@@ -180,7 +156,7 @@ test('a session that the BMC drops is made anew, once', async () => {
 test('a change that somebody else was quicker with is made on what is there now', async () => {
   // DSP0266, "ETags": If-Match, 412 Precondition Failed.
   await using bmc = await startBmc(dir, { etagRaces: 2 });
-  const [ran] = await Promise.all([smoke('run', { bmc }), bootWhenOn(bmc)]);
+  const [ran] = await Promise.all([smoke('run', { bmc }), boots(bmc)]);
   assert.equal(ran.code, 0, ran.stderr);
   const forever = await refused({ etagRaces: 99 });
   assert.match(forever.error.message, /412: The ETag supplied did not match/);
@@ -189,7 +165,7 @@ test('a change that somebody else was quicker with is made on what is there now'
 test('an operation in the background is followed to its end; one that fails says why', async () => {
   // DSP0266, "Asynchronous operations": 202, Location, Retry-After; DSP0268, Task.
   await using bmc = await startBmc(dir, { task: 'Completed' });
-  const [ran] = await Promise.all([smoke('run', { bmc }), bootWhenOn(bmc)]);
+  const [ran] = await Promise.all([smoke('run', { bmc }), boots(bmc)]);
   assert.equal(ran.code, 0, ran.stderr);
   const { error, state } = await refused({ task: 'Exception' });
   assert.match(error.message, /ended as Exception: The image could not be mounted/);
@@ -205,7 +181,7 @@ test('a BMC that refuses the medium is quoted, and the machine stays off', async
 
 test('an old BMC that knows only the image of InsertMedia gets only that', async () => {
   await using bmc = await startBmc(dir, { oldMedia: true });
-  const [ran] = await Promise.all([smoke('run', { bmc }), bootWhenOn(bmc)]);
+  const [ran] = await Promise.all([smoke('run', { bmc }), boots(bmc)]);
   assert.equal(ran.code, 0, ran.stderr);
 });
 

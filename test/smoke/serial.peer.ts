@@ -2,7 +2,7 @@
 // What is written at its other end has to arrive byte by byte, as a machine sends it.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { markerLine } from '#shared/markers.ts';
 import { FLOWS } from '../../cli/hardware-smoke/flows.ts';
 import { billet } from '../../cli/testing.ts';
 
-test('a serial line is set to raw, watched until the machine is ready, and given up', async (t) => {
+test('a serial line is set to raw, watched until the machine is ready, and left as it was', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'billet-serial-'));
   const line = spawn('script', ['-qfc', 'tty; exec sleep 60', '/dev/null'], {
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -27,6 +27,8 @@ test('a serial line is set to raw, watched until the machine is ready, and given
   const [said] = (await once(line.stdout, 'data')) as [Buffer];
   const device = said.toString().trim();
   assert.match(device, /^\/dev\/pts\/\d+$/);
+  const settings = () => execFileSync('stty', ['-F', device, '-g'], { encoding: 'utf8' });
+  const before = settings();
   const words = ['--console', device, '--flow', 'netboot', '--timeout', '30'];
   const ran = billet(['hardware-smoke', 'capture', '--work', dir, ...words]);
   // Until stty has run: a line that is not raw yet echoes.
@@ -39,4 +41,5 @@ test('a serial line is set to raw, watched until the machine is ready, and given
   assert.equal(code, 0, stderr);
   const log = readFileSync(join(dir, 'hardware-smoke/latest/console.log'), 'utf8');
   assert.equal(log, text.join(''));
+  assert.equal(settings(), before);
 });

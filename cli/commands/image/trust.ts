@@ -1,66 +1,35 @@
 // `billet image sign|verify`: signatures of boot images, and what a node's trust policy says of them.
 
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { type SignedBoot, signBootImage } from '#shared/artifact/boot/sign.ts';
 import { type VerifiedBoot, verifyBootArtifact } from '#shared/artifact/boot/verify.ts';
-import { ModuleName } from '#shared/schema/module.ts';
 import type { CommandIo } from '../../command-io.ts';
-import { emit, listing } from '../../output.ts';
-import { parseArgument, withExamples } from '../../remote.ts';
-import { policyOf, signerOf, signingKeyOf } from '../module/keys.ts';
-import { IMAGE_HELP, type PlaceOptions, withPlace, withPlaceOptions } from '../module/place.ts';
-
-interface SignOptions extends PlaceOptions {
-  readonly key: string;
-  readonly passwordFile?: string;
-  readonly identity?: string;
-}
-
-interface VerifyOptions extends PlaceOptions {
-  readonly policy?: string;
-  readonly key?: string;
-  readonly name?: string;
-}
+import { listing } from '../../output.ts';
+import { withExamples } from '../../remote.ts';
+import { signerOf } from '../module/keys.ts';
+import { signing, verifying } from '../module/sign-verify.ts';
 
 export function signCommand(io: CommandIo): Command {
-  const command = new Command('sign')
-    .description(
+  const command = signing(io, {
+    description:
       'Sign a boot image that was pushed, as modules are signed: nodes write no other to their disk. Signing again adds nothing.',
-    )
-    .argument('<image>', IMAGE_HELP)
-    .requiredOption('--key <file>', "private key in PEM or cosign's, P-256 or Ed25519")
-    .option('--password-file <file>', 'password of the key (default: COSIGN_PASSWORD)')
-    .option('--identity <name>', 'what the signature calls the image, for people');
-  withPlaceOptions(command).action(async (text: string, options: SignOptions) => {
-    const key = await signingKeyOf(io, options);
-    const signed = await withPlace(io, text, options, ({ target, reference, identity }) =>
-      signBootImage(target, reference, key, options.identity ?? identity),
-    );
-    emit(io, options.json === true, signed, () => signedLines(io, signed, text));
+    sign: ({ target, reference }, key, identity) => signBootImage(target, reference, key, identity),
+    lines: (signed, image) => signedLines(io, signed, image),
   });
   return withExamples(command, 'billet image sign boot:stable --key release.key');
 }
 
 export function verifyCommand(io: CommandIo): Command {
-  const command = new Command('verify')
-    .description('Check a boot image as a node does before it writes it to a boot slot.')
-    .argument('<image>', IMAGE_HELP)
-    .option('--policy <file>', 'trust policy of the boot image that runs on the nodes (JSON)')
-    .option('--key <file>', 'or one public key, trusted for every image')
-    .option('--name <name>', 'what the image has to be called');
-  withPlaceOptions(command).action(async (text: string, options: VerifyOptions) => {
-    const policy = await policyOf(options);
-    const expectedName =
-      options.name === undefined ? undefined : parseArgument(ModuleName, options.name, '--name');
-    const verified = await withPlace(io, text, options, async ({ target, reference }) =>
-      verifyBootArtifact({
-        source: target,
-        manifest: await target.manifest(reference),
-        policy,
-        expectedName,
-      }),
-    );
-    emit(io, options.json === true, verified, () => verifiedLines(io, verified));
+  const command = verifying(io, {
+    description: 'Check a boot image as a node does before it writes it to a boot slot.',
+    help: {
+      policy: 'trust policy of the boot image that runs on the nodes (JSON)',
+      key: 'or one public key, trusted for every image',
+      name: 'what the image has to be called',
+    },
+    verify: verifyBootArtifact,
+    facts: (verified) => verified,
+    lines: (verified) => verifiedLines(io, verified),
   });
   return withExamples(
     command,

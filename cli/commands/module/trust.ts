@@ -4,29 +4,16 @@ import { Command, Option } from 'commander';
 import { generateKeyPair, type KeyKind, readPublicKey } from '#shared/artifact/signature/keys.ts';
 import { type Signed, signModule } from '#shared/artifact/signature/sign.ts';
 import { type Verified, verifyManifest } from '#shared/artifact/signature/verify.ts';
-import { ModuleName } from '#shared/schema/module.ts';
 import type { CommandIo } from '../../command-io.ts';
 import { emit, listing } from '../../output.ts';
-import { parseArgument, withExamples } from '../../remote.ts';
+import { withExamples } from '../../remote.ts';
 import { writeNew } from './files.ts';
-import { policyOf, signerOf, signingKeyOf } from './keys.ts';
-import { IMAGE_HELP, type PlaceOptions, withPlace, withPlaceOptions } from './place.ts';
+import { signerOf } from './keys.ts';
+import { signing, verifying } from './sign-verify.ts';
 
 interface KeygenOptions {
   readonly type: KeyKind;
   readonly json?: boolean;
-}
-
-interface SignOptions extends PlaceOptions {
-  readonly key: string;
-  readonly passwordFile?: string;
-  readonly identity?: string;
-}
-
-interface VerifyOptions extends PlaceOptions {
-  readonly policy?: string;
-  readonly key?: string;
-  readonly name?: string;
 }
 
 export function keygenCommand(io: CommandIo): Command {
@@ -64,20 +51,11 @@ export function keygenCommand(io: CommandIo): Command {
 }
 
 export function signCommand(io: CommandIo): Command {
-  const command = new Command('sign')
-    .description(
+  const command = signing(io, {
+    description:
       "Sign a sealed module: cosign's .sig form and a sigstore bundle. Signing again adds nothing.",
-    )
-    .argument('<image>', IMAGE_HELP)
-    .requiredOption('--key <file>', "private key in PEM or cosign's, P-256 or Ed25519")
-    .option('--password-file <file>', 'password of the key (default: COSIGN_PASSWORD)')
-    .option('--identity <name>', 'what the signature calls the image, for people');
-  withPlaceOptions(command).action(async (text: string, options: SignOptions) => {
-    const key = await signingKeyOf(io, options);
-    const signed = await withPlace(io, text, options, ({ target, reference, identity }) =>
-      signModule(target, reference, key, options.identity ?? identity),
-    );
-    emit(io, options.json === true, signed, () => signedLines(io, signed, text));
+    sign: ({ target, reference }, key, identity) => signModule(target, reference, key, identity),
+    lines: (signed, image) => signedLines(io, signed, image),
   });
   return withExamples(
     command,
@@ -89,27 +67,18 @@ export function signCommand(io: CommandIo): Command {
 }
 
 export function verifyCommand(io: CommandIo): Command {
-  const command = new Command('verify')
-    .description('Check a module as a node does: digests, label, signature, version.')
-    .argument('<image>', IMAGE_HELP)
-    .option('--policy <file>', 'trust policy (JSON)')
-    .option('--key <file>', 'or one public key, trusted for every module')
-    .option('--name <name>', 'the module that it has to be');
-  withPlaceOptions(command).action(async (text: string, options: VerifyOptions) => {
-    const policy = await policyOf(options);
-    const expectedName =
-      options.name === undefined ? undefined : parseArgument(ModuleName, options.name, '--name');
-    const verified = await withPlace(io, text, options, async ({ target, reference }) =>
-      verifyManifest({
-        source: target,
-        manifest: await target.manifest(reference),
-        policy,
-        expectedName,
-      }),
-    );
-    const { digest, label, image, keyId, identity, form, findings } = verified;
-    const facts = { digest, label, image, keyId, identity, form, findings };
-    emit(io, options.json === true, facts, () => verifiedLines(io, verified));
+  const command = verifying(io, {
+    description: 'Check a module as a node does: digests, label, signature, version.',
+    help: {
+      policy: 'trust policy (JSON)',
+      key: 'or one public key, trusted for every module',
+      name: 'the module that it has to be',
+    },
+    verify: verifyManifest,
+    facts: ({ digest, label, image, keyId, identity, form, findings }) => {
+      return { digest, label, image, keyId, identity, form, findings };
+    },
+    lines: (verified) => verifiedLines(io, verified),
   });
   return withExamples(
     command,

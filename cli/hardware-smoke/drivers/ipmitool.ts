@@ -36,7 +36,7 @@ const RMCP_PORT = '623';
 export function ipmitool({ bmc, program = 'ipmitool' }: IpmitoolOptions): Ipmitool {
   const cipher = bmc.url.searchParams.get('cipher');
   const target = [
-    ...['-I', 'lanplus', '-H', bmc.url.hostname, '-p', bmc.url.port || RMCP_PORT],
+    ...['-I', 'lanplus', '-H', bmc.host, '-p', bmc.url.port || RMCP_PORT],
     ...['-U', bmc.user, '-f', bmc.passwordFile, ...(cipher === null ? [] : ['-C', cipher])],
   ];
   const run = async (words: readonly string[], signal: AbortSignal): Promise<string> => {
@@ -73,7 +73,7 @@ export function ipmitool({ bmc, program = 'ipmitool' }: IpmitoolOptions): Ipmito
       }
       return {
         console: {
-          name: `serial over LAN of ${bmc.url.hostname}`,
+          name: `serial over LAN of ${bmc.host}`,
           read: (until) => chunks(output, until),
         },
         async close(until) {
@@ -115,10 +115,10 @@ async function end(child: ChildProcess): Promise<void> {
   await closed;
 }
 
-function failure({ url }: Bmc, asked: string, late: boolean, said: string): BilletError {
+function failure({ host }: Bmc, asked: string, late: boolean, said: string): BilletError {
   const lines = said.split('\n').filter((line) => line.trim() !== '' && !NOISE.test(line));
   const text = lines.join('; ').slice(0, 512);
-  const where = `ipmitool ${asked} at ${url.hostname}`;
+  const where = `ipmitool ${asked} at ${host}`;
   if (/RAKP 2|password|privilege|unauthorized/i.test(text))
     return new BilletError('BMC_DENIED', `${where}: ${text}`, {
       hint: 'check user and password, and that the user may do this over LAN (ADMINISTRATOR)',

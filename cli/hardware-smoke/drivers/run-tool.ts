@@ -1,8 +1,9 @@
-// Programs that the smoke test asks: argv only, no shell, bounded in time. Knows no program.
+// Programs that the smoke test asks: argv only, no shell, bounded in time and in what is kept of what
+// they say. Knows no program.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 
 export interface ToolRun {
   /** Null after a signal. */
@@ -12,6 +13,9 @@ export interface ToolRun {
   /** It was ended because it took too long. */
   readonly late: boolean;
 }
+
+/** Of each of its two outputs, from the start. */
+const KEPT_CHARACTERS = 64 * 1024;
 
 export interface ToolOptions {
   readonly signal: AbortSignal;
@@ -30,15 +34,24 @@ export async function runTool(
     signal: AbortSignal.any([signal, limit]),
     killSignal: 'SIGKILL',
   });
-  const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
+  const [stdout, stderr] = [kept(child.stdout), kept(child.stderr)];
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   try {
     const [code] = (await once(child, 'close')) as [number | null];
-    return { code, stdout: await stdout, stderr: await stderr, late: false };
+    return { code, stdout: stdout(), stderr: stderr(), late: false };
   } catch (error) {
-    await Promise.allSettled([stdout, stderr]);
+    if (child.pid !== undefined) await closed;
     signal.throwIfAborted();
     if (limit.aborted) return { code: null, stdout: '', stderr: '', late: true };
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
+}
+
+function kept(stream: Readable): () => string {
+  let text = '';
+  stream.setEncoding('utf8').on('data', (more: string) => {
+    text = (text + more).slice(0, KEPT_CHARACTERS);
+  });
+  return () => text;
 }

@@ -16,6 +16,8 @@ export interface RedfishOptions {
   readonly password: string;
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
+  /** Of one request, from its first byte to the last of the answer. */
+  readonly requestMs?: number;
 }
 
 export interface Redfish {
@@ -39,10 +41,11 @@ const BODY_MAX = 4 * 1024 * 1024;
 const PATCH_ATTEMPTS = 3;
 const BUSY_ATTEMPTS = 5;
 const TASK_LIMIT_MS = 10 * 60_000;
+const REQUEST_MS = 45_000;
 
 /** Throws BMC_DENIED, BMC_UNTRUSTED, BMC_FAILED, LINK_DOWN or TIMEOUT. */
 export async function openRedfish(options: RedfishOptions, signal: AbortSignal): Promise<Redfish> {
-  const { clock } = options;
+  const { clock, dispatcher, requestMs = REQUEST_MS } = options;
   let token: string | null = null;
   let session: string | null = null;
 
@@ -56,9 +59,10 @@ export async function openRedfish(options: RedfishOptions, signal: AbortSignal):
     };
     const body = more.body === undefined ? null : JSON.stringify(more.body);
     const target = sameService(options.url, path);
+    // The dispatcher's limits are between bytes: an answer that drips would never end.
+    const signal = AbortSignal.any([more.signal, AbortSignal.timeout(requestMs)]);
     try {
-      const { dispatcher } = options;
-      const got = await request(target, { method, headers, body, dispatcher, signal: more.signal });
+      const got = await request(target, { method, headers, body, dispatcher, signal });
       return { status: got.statusCode, headers: got.headers, body: await jsonOf(got.body) };
     } catch (cause) {
       throw await unreachable(options.url, cause, more.signal);
@@ -72,7 +76,7 @@ export async function openRedfish(options: RedfishOptions, signal: AbortSignal):
     const reply = await send('POST', path, { body, signal: until });
     if (reply.status >= 400) throw problemOf(reply.status, reply.body, 'logging in');
     token = textOf(reply.headers['x-auth-token']);
-    session = textOf(reply.headers.location);
+    session = textOf(reply.headers.location) ?? idOf(reply.body);
     if (token !== null) return;
     throw failed('logging in: the BMC gave no session token');
   }
@@ -182,8 +186,9 @@ async function unreachable(url: URL, cause: unknown, signal: AbortSignal): Promi
   if (cause instanceof BilletError) return cause;
   if (signal.aborted) return signal.reason;
   if (isCertificateError(cause)) return untrusted(url, await shownFingerprint(url), cause);
-  const code = (cause as { code?: string }).code ?? (cause as Error).message;
-  const timedOut = /TIMEOUT/.test(code);
+  const { name, code: said, message } = cause as NodeJS.ErrnoException;
+  const code = typeof said === 'string' ? said : message;
+  const timedOut = /TIMEOUT/.test(code) || name === 'TimeoutError';
   return new BilletError(
     timedOut ? 'TIMEOUT' : 'LINK_DOWN',
     `the BMC at ${url.host} ${timedOut ? 'takes too long to answer' : 'does not answer'}: ${code}`,
@@ -196,6 +201,8 @@ async function unreachable(url: URL, cause: unknown, signal: AbortSignal): Promi
 
 const etagOf = (body: unknown) =>
   textOf((body as { '@odata.etag'?: string } | null)?.['@odata.etag']);
+
+const idOf = (body: unknown) => textOf((body as { '@odata.id'?: string } | null)?.['@odata.id']);
 
 const textOf = (value: string | readonly string[] | undefined): string | null =>
   typeof value === 'string' ? value : (value?.[0] ?? null);

@@ -5,6 +5,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import type { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
+import { bareHost } from '../bare-host.ts';
 
 export interface BmcTrust {
   /** SHA-256 over the DER of the BMC's own certificate. */
@@ -43,7 +44,7 @@ export function bmcDispatcher({ fingerprint, ca }: BmcTrust, limitMs = LIMIT_MS)
 export async function shownFingerprint(url: URL): Promise<Digest | null> {
   const shown = Promise.withResolvers<Digest | null>();
   const socket = connectTls({
-    host: url.hostname,
+    host: bareHost(url.hostname),
     port: Number(url.port || 443),
     rejectUnauthorized: false,
     timeout: LIMIT_MS,

@@ -40,8 +40,8 @@ export function ipmiTransport(
     async probe(signal) {
       try {
         const power = await powerOf(tool, signal);
-        const details = { power, host: target.bmc.url.hostname };
-        const why = `the BMC at ${target.bmc.url.hostname} answers, power ${power}`;
+        const details = { power, host: target.bmc.host };
+        const why = `the BMC at ${target.bmc.host} answers, power ${power}`;
         return { transport: 'ipmi', available: true, why, hint: '', code: null, details };
       } catch (error) {
         if (signal.aborted || !(error instanceof BilletError)) throw error;

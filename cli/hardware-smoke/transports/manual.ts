@@ -7,7 +7,7 @@ import type { Attached, Medium, Transport } from './transport.ts';
 export interface ManualOptions {
   /** The serial device, file or `-` that is watched; undefined without one. */
   readonly console?: string;
-  /** Where the hand-off lies that says it all. */
+  /** The medium has to be put in first. */
   readonly fromMedium: boolean;
 }
 

@@ -4,7 +4,7 @@
 import { BilletError } from '#shared/errors.ts';
 import type { CommandIo } from '../../command-io.ts';
 import type { Bmc } from '../bmc.ts';
-import { type MediaServer, serveMedium } from '../media-server.ts';
+import { type ListenAddress, type MediaServer, serveMedium } from '../media-server.ts';
 import { openRedfish, type Redfish } from '../redfish/client.ts';
 import { findSlot, findSystem } from '../redfish/machine.ts';
 import type { ComputerSystem, VirtualMedia } from '../redfish/schema.ts';
@@ -23,7 +23,7 @@ export interface RedfishTarget {
   readonly bmc: Bmc;
   readonly system: string | null;
   /** Where the BMC fetches the image, or where it is served to it from. */
-  readonly media: { readonly url: string } | { readonly listen: string } | null;
+  readonly media: { readonly url: string } | { readonly listen: ListenAddress } | null;
   /** BootSourceOverrideTarget, the first that the system takes. */
   readonly bootTargets: readonly string[];
   readonly forceOff: boolean;
@@ -93,12 +93,12 @@ function lacking(target: RedfishTarget, system: ComputerSystem): readonly [strin
 
 /** How the console that the BMC offers is had (ComputerSystem.SerialConsole). */
 function consoleOffer({ bmc }: RedfishTarget, { SerialConsole: offer }: ComputerSystem): string {
-  const { hostname } = bmc.url;
+  const { host } = bmc;
   const piped = '| billet hardware-smoke run … --console -';
   if (offer?.SSH?.ServiceEnabled === true)
-    return `ssh -p ${offer.SSH.Port ?? 22} ${bmc.user}@${hostname} ${piped}`;
+    return `ssh -p ${offer.SSH.Port ?? 22} ${bmc.user}@${host} ${piped}`;
   if (offer?.IPMI?.ServiceEnabled === true)
-    return `ipmitool -I lanplus -H ${hostname} -U ${bmc.user} -f FILE sol activate ${piped}`;
+    return `ipmitool -I lanplus -H ${host} -U ${bmc.user} -f FILE sol activate ${piped}`;
   return 'name the serial device of the machine with --console';
 }
 
@@ -139,11 +139,9 @@ async function attach(
   const session = await opened(io, target, signal);
   const deps: StepDeps = { bmc: session.bmc, clock: io.clock, effectMs };
   const say = (line: string) => io.stderr.write(`bmc: ${line}\n`);
-  let [slot, system, server]: [VirtualMedia | null, ComputerSystem | null, MediaServer | null] = [
-    null,
-    null,
-    null,
-  ];
+  let slot: VirtualMedia | null = null;
+  let system: ComputerSystem | null = null;
+  let server: MediaServer | null = null;
 
   async function boot(until: AbortSignal): Promise<void> {
     const found = await findSystem(session.bmc, target.system, until);
@@ -167,11 +165,12 @@ async function attach(
 
   /** Each on its own: what fails of one is told, and the others are done all the same. */
   async function release(): Promise<void> {
-    const limit = AbortSignal.timeout(RELEASE_MS);
+    const limit = () => AbortSignal.timeout(RELEASE_MS);
     const tell = (what: string) => (error: unknown) =>
       say(`${what} failed: ${error instanceof Error ? error.message : error}`);
-    if (system !== null) await clearOverride(deps, system, limit).catch(tell('the boot override'));
-    if (slot !== null) await ejectMedium(deps, slot, limit).catch(tell('ejecting'));
+    if (system !== null)
+      await clearOverride(deps, system, limit()).catch(tell('the boot override'));
+    if (slot !== null) await ejectMedium(deps, slot, limit()).catch(tell('ejecting'));
     await server?.[Symbol.asyncDispose]();
     await session.close().catch(tell('logging out'));
   }

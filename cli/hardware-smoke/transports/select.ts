@@ -2,10 +2,12 @@
 // what else is named. Throws ARGUMENT_INVALID; opens nothing.
 
 import { z } from 'zod';
+import { BilletError } from '#shared/errors.ts';
 import type { CommandIo } from '../../command-io.ts';
 import { parseArgument } from '../../remote.ts';
 import { readBmc } from '../bmc.ts';
 import type { Flow, FlowName } from '../flows.ts';
+import { parseListen } from '../media-server.ts';
 import type { SmokeOptions } from '../request.ts';
 import { TRANSPORTS, type TransportName } from '../result.ts';
 import { type IpmiBootDevice, ipmiTransport } from './ipmi.ts';
@@ -59,7 +61,7 @@ async function transportOf(
   return redfishTransport(io, {
     ...{ forceOff, console, bmc: await readBmc(options, 'https:') },
     system: options.system ?? null,
-    media: mediaOf(options),
+    media: mediaOf(options, given),
     bootTargets: REDFISH_TARGETS[flow.name],
   });
 }
@@ -78,12 +80,25 @@ const REDFISH_TARGETS: Readonly<Record<FlowName, readonly string[]>> = {
   disk: ['Hdd'],
 };
 
-function mediaOf({ mediaUrl, mediaListen }: SmokeOptions) {
-  if (mediaUrl !== undefined)
-    return {
-      url: parseArgument(z.url({ protocol: /^(https?|nfs|cifs)$/ }), mediaUrl, '--media-url'),
-    };
-  return mediaListen === undefined ? null : { listen: mediaListen };
+function mediaOf({ mediaUrl, mediaListen }: SmokeOptions, { iso }: Given) {
+  if (mediaUrl !== undefined) {
+    const url = parseArgument(z.url({ protocol: /^(https?|nfs|cifs)$/ }), mediaUrl, '--media-url');
+    const { username, password } = new URL(url);
+    if (username === '' && password === '') return { url };
+    throw new BilletError(
+      'ARGUMENT_INVALID',
+      'a user or password in --media-url is seen by others',
+      {
+        hint: 'serve the image, which is no secret, to the BMC without a login',
+      },
+    );
+  }
+  if (mediaListen === undefined) return null;
+  const listen = parseListen(mediaListen);
+  if (iso !== undefined) return { listen };
+  throw new BilletError('ARGUMENT_INVALID', '--media-listen serves an image, and none is named', {
+    hint: 'name it with --iso',
+  });
 }
 
 function machineOf(options: SmokeOptions, { coordinator, ca }: Given): QemuMachine {

@@ -16,6 +16,8 @@ export interface Tpm extends AsyncDisposable {
 }
 
 const START_MS = 10_000;
+/** It makes keys: seconds, and more where the machine is busy. */
+const SETUP_MS = 120_000;
 const POLL_MS = 20;
 
 /**
@@ -25,9 +27,13 @@ const POLL_MS = 20;
  */
 export async function startTpm(stateDir: string, signal: AbortSignal): Promise<Tpm> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  await promisify(execFile)('swtpm_setup', [
-    ...['--tpm2', '--tpmstate', stateDir, '--pcr-banks', 'sha256', '--not-overwrite'],
-  ]).catch((error: Error) => {
+  signal.throwIfAborted();
+  await promisify(execFile)(
+    'swtpm_setup',
+    ['--tpm2', '--tpmstate', stateDir, '--pcr-banks', 'sha256', '--not-overwrite'],
+    { signal, timeout: SETUP_MS },
+  ).catch((error: Error) => {
+    signal.throwIfAborted();
     throw failure(error.message);
   });
   // Its own short path: a socket's name has at most 107 bytes (unix(7)).
@@ -49,14 +55,18 @@ export async function startTpm(stateDir: string, signal: AbortSignal): Promise<T
     signal.removeEventListener('abort', stop);
     await rm(dir, { recursive: true, force: true });
   }
-  for (let waitedMs = 0; waitedMs < START_MS; waitedMs += POLL_MS) {
-    const there = await stat(socket).catch(() => null);
-    if (there?.isSocket()) return { socket, [Symbol.asyncDispose]: dispose };
-    if (child.exitCode !== null) break;
-    await delay(POLL_MS, undefined, { signal });
+  try {
+    for (let waitedMs = 0; waitedMs < START_MS; waitedMs += POLL_MS) {
+      const there = await stat(socket).catch(() => null);
+      if (there?.isSocket()) return { socket, [Symbol.asyncDispose]: dispose };
+      if (child.exitCode !== null) break;
+      await delay(POLL_MS, undefined, { signal });
+    }
+    throw failure(stderr.trim() || 'no reason given');
+  } catch (error) {
+    await dispose();
+    throw error;
   }
-  await dispose();
-  throw failure(stderr.trim() || 'no reason given');
 }
 
 const failure = (reason: string) =>
