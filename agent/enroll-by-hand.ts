@@ -49,11 +49,8 @@ export async function enrollByHand(
   const policy = words.policy === undefined ? null : await loadPolicy(words.policy);
   if (policy === null && starts) await loadPolicy(config.trustPolicy);
 
-  const onClaim = ({ code, key }: ShownClaim) => {
-    say(`waits for an operator: billet claim approve ${code} --node NAME`);
-    say(`  the key that they have to see there: ${key}`);
-  };
-  const { how, credentials } = await enroll(config, { strategy, onClaim }, io, signal);
+  const who = { strategy, onClaim: showClaim(say) };
+  const { how, credentials } = await enroll(config, who, io, signal);
   say(`${credentials.identity.instance}: certificate ${how}`);
 
   if (policy !== null && words.policy !== undefined) {
@@ -66,6 +63,14 @@ export async function enrollByHand(
   await execOrThrow(hostExec, ['systemctl', 'restart', SERVICE], signal, hint);
   say(`${SERVICE} runs: billet-agent status`);
 }
+
+/** To the person at the machine: what an operator types, and what they compare. */
+export const showClaim =
+  (say: (line: string) => void) =>
+  ({ code, key }: ShownClaim): void => {
+    say(`waits for an operator: billet claim approve ${code} --node NAME`);
+    say(`  the key that they have to see there: ${key}`);
+  };
 
 async function hasService(): Promise<boolean> {
   if (!(await exists(BOOTED_BY_SYSTEMD))) return false;

@@ -9,7 +9,7 @@
   # of whoever extends this configuration.
   services.billet.agent.enable = lib.mkDefault false;
 
-  # Its own settings name every key: those of the machine have no say.
+  # For whoever builds here, of a bundle for one. What the agent runs names its own settings.
   nix.settings.experimental-features = [ "nix-command" "flakes" ];
 
   boot.kernelParams = [ "console=tty0" "console=ttyS0,115200" ];

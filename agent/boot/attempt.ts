@@ -39,6 +39,8 @@ export interface AttemptRequest {
   readonly slots: Pick<SlotsAtBoot, 'manifest' | 'failed'> | null;
   /** The last good generation is tried, if there is one: the wanted one failed often enough. */
   readonly yields: boolean;
+  /** Told which generation this attempt is, before anything of it is mounted. */
+  readonly onChoice?: (chosen: Desired) => void;
 }
 
 export interface Booted {
@@ -68,6 +70,7 @@ export async function attemptBoot(
   const { rejected } = document.reply;
   const slot = runningSlot(request.slots, desired);
   const choice = chooseGeneration({ desired, rejected, good, record, yields, slot });
+  request.onChoice?.(choice.desired);
   if (choice.rejects !== null) {
     record = withRejected(record, choice.rejects);
     if (slot?.failed) ports.log.failure('boot-slot', slotFailed(choice.rejects));

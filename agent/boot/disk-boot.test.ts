@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { sha256 } from '#shared/digest.ts';
+import { type Digest, sha256 } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { Desired } from '#shared/schema/desired.ts';
 import { readHandover } from '../handover.ts';
@@ -25,6 +25,8 @@ const FILES = {
   'etc/hostname': 'from-the-image\n',
   'usr/lib/modules/6.12.1-test/modules.dep': '',
 };
+const { 'usr/lib/modules/6.12.1-test/modules.dep': _, ...REST } = FILES;
+const OF_ANOTHER_KERNEL = { ...REST, 'usr/lib/modules/6.11.0-test/modules.dep': '' };
 const ON: InstalledDisk = {
   disk: { name: 'test', sizeBytes: 1 },
   ...{ esp: '/dev/test1', boot: '/dev/test2', persist: '/dev/test' },
@@ -37,7 +39,7 @@ async function setUp(context: TestContext) {
   const desired = (generation: number, changes: object = {}) =>
     Desired.parse({ ...desiredOf(generation, [base]), ...changes });
   const boot = (ports: Partial<BootPorts>) => runBoot({ ...machine.ports, ...ports }, signal);
-  return { machine, desired, boot };
+  return { machine, shop, desired, boot };
 }
 
 const INSTALL = {
@@ -155,6 +157,39 @@ test('a boot image that did not come up: its generation is rejected, with that a
   assert.equal(rejected[0]?.generation, 2);
   assert.match(rejected[0]?.reason ?? '', new RegExp(`boot image ${Y} did not come up`));
   assert.ok(machine.lines.some((line) => line.includes('code=BOOT_SLOT_FAILED')));
+});
+
+test('a good generation of another kernel is started from the other slot, which the loader takes by then', {
+  skip,
+}, async (t) => {
+  const { machine, shop, desired } = await setUp(t);
+  const older = await shop.make({ name: 'base', files: OF_ANOTHER_KERNEL });
+  const good = { ...desired(1, image(X)), modules: [older] };
+  machine.answer = () => {
+    const { reply, etag } = documentOf(desired(2, image(Y)), good);
+    return { etag, reply: { ...reply, rejected: [2] } };
+  };
+  const off = new AbortController();
+  const wanted: (string | undefined)[] = [];
+  const slot = (manifest: Digest, generation: number, triesLeft: number) => ({
+    ...{ entry: { ...freshEntry(generation), triesLeft }, manifest },
+    ...{ intact: true, good: true, litter: [] },
+  });
+  const ports: Partial<BootPorts> = {
+    ...fromSlot({ slot: 'b', manifest: Y, good: false }),
+    openSlots: () => ({
+      observe: async () => ({
+        running: 'b',
+        slots: { a: slot(X, 1, 3), b: { ...slot(Y, 2, 0), good: false } },
+        ...{ corrupt: [], release: null, loader: 'intact' },
+      }),
+      apply: async ({ image: wish }) => void wanted.push(wish?.manifest),
+    }),
+    restart: async () => off.abort(new Restarted()),
+  };
+  await assert.rejects(runBoot({ ...machine.ports, ...ports }, off.signal), Restarted);
+  assert.deepEqual(wanted, [X]);
+  assert.ok(machine.lines.some((line) => line.includes('code=KERNEL_MISMATCH')));
 });
 
 test('the data disk is the one beside the slots, locked or not, whatever another disk is called', () => {

@@ -22,7 +22,8 @@ export interface BootStorage {
   close(): Promise<void>;
 }
 
-const DEADLINE_MS = 120_000;
+/** A large disk takes its time to be checked, and a person to find a recovery key and type it. */
+const DEADLINE_MS = 3_600_000;
 
 export async function stageStorage(ports: BootPorts, signal: AbortSignal): Promise<BootStorage> {
   const { log, paths } = ports;
@@ -53,8 +54,15 @@ export async function stageStorage(ports: BootPorts, signal: AbortSignal): Promi
       const aside = join(paths.run, 'state-aside');
       await cp(paths.state, aside, { recursive: true, preserveTimestamps: true });
       await store.close();
-      await ports.closeDataDisk(moving);
-      data = await ports.openMemory(moving);
+      try {
+        await ports.closeDataDisk(moving);
+        data = await ports.openMemory(moving);
+      } catch (error) {
+        // The disk is what it was, and the key of this machine is on it: the next attempt finds both.
+        data = await ports.openDataDisk(opened.boot?.disk ?? null, moving);
+        store = await openStore(data);
+        throw error;
+      }
       await cp(aside, paths.state, { recursive: true, preserveTimestamps: true });
       await rm(aside, { recursive: true, force: true });
       store = await openStore(data);

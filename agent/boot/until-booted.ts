@@ -2,6 +2,7 @@
 // ordered. What an attempt does stands in attempt.ts, whose turn it is in policy.ts.
 
 import { BilletError } from '#shared/errors.ts';
+import type { Desired } from '#shared/schema/desired.ts';
 import type { Condition } from '#shared/schema/heartbeat.ts';
 import type { InstalledDisk } from '../install/ports.ts';
 import { readEnvelope } from '../link/desired.ts';
@@ -36,7 +37,10 @@ interface Failures {
 export async function untilBooted(
   ports: BootPorts,
   uplink: Uplink | null,
-  shared: Omit<AttemptRequest, 'document' | 'uplink' | 'yields' | 'slots' | 'store'> & {
+  shared: Omit<
+    AttemptRequest,
+    'document' | 'uplink' | 'yields' | 'slots' | 'store' | 'onChoice'
+  > & {
     readonly storage: BootStorage;
   },
   signal: AbortSignal,
@@ -68,7 +72,11 @@ export async function untilBooted(
     }
     const yields = yieldsToGood(before.count);
     const { store, slots } = storage;
-    const request = { ...shared, store, slots, document, uplink: reachable, yields };
+    let tried = desired;
+    const onChoice = (chosen: Desired): void => {
+      tried = chosen;
+    };
+    const request = { ...shared, store, slots, document, uplink: reachable, yields, onChoice };
     const work = (deadline: AbortSignal) => attemptBoot(ports, request, deadline);
     try {
       const booted = await withDeadline(ports.clock, 'mounted', DEADLINE_MS.system, work, signal);
@@ -78,7 +86,8 @@ export async function untilBooted(
     } catch (error) {
       signal.throwIfAborted();
       ports.log.failure('mounted', error);
-      if (isOfKernel(error)) await otherKernel(ports, stage, installed.on, signal);
+      const other = { ...stage, desired: tried };
+      if (isOfKernel(error)) await otherKernel(ports, other, installed.on, signal);
       await pause(ports, 'mounted', before.count, signal);
       before = { payload, count: before.count + 1, error };
     }
@@ -89,8 +98,9 @@ const isOfKernel = (error: unknown): boolean =>
   error instanceof BilletError && error.code === 'KERNEL_MISMATCH';
 
 /**
- * The kernel that runs is not the generation's: the one on the disk may be, or is written there. Restarts
- * the machine where that changes what it starts, and returns where it does not.
+ * The kernel that runs is not that of the generation that was tried, wanted or good: the one on the disk
+ * may be, or is written there. Restarts the machine where that changes what it starts, and returns where it
+ * does not.
  */
 async function otherKernel(
   ports: BootPorts,
@@ -109,7 +119,11 @@ async function otherKernel(
       exempt: () => new Set(),
     });
     const wanted = { generation: desired.generation, image: desired.bootImage, good: false };
-    if (slotWork(await slots.observe(wanted.image), wanted).steps.length === 0) return;
+    const seen = await slots.observe(wanted.image);
+    const { steps, failed } = slotWork(seen, wanted);
+    // Without a step the loader takes the other slot already, where that has the image.
+    const runs = seen.slots[seen.running].manifest === wanted.image.manifest;
+    if (failed || (runs && steps.length === 0)) return;
     await slots.apply(wanted, signal);
     await restartNow(ports, signal);
   } catch (error) {

@@ -14,8 +14,10 @@ export async function readDevice(device: string, offset: number, length: number)
 export async function writeDevice(device: string, offset: number, bytes: Buffer): Promise<void> {
   // Without O_CREAT: a device that went away is not to become a file.
   await using(await open(device, 'r+'), async (handle) => {
-    await handle.write(bytes, 0, bytes.length, offset);
+    const { bytesWritten } = await handle.write(bytes, 0, bytes.length, offset);
     await handle.sync();
+    if (bytesWritten < bytes.length)
+      throw new Error(`Input/output error: ${bytesWritten} of ${bytes.length} bytes written`);
   });
 }
 

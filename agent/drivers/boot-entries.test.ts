@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { encodeLoadOption } from '../install/load-option.ts';
 import { bootEntries } from './boot-entries.ts';
+import { chooseBootNext } from './boot-next.ts';
 
 const GLOBAL = '8be4df61-93ca-11d2-aa0d-00e098032b8c';
 const ENTRY = {
@@ -63,4 +64,13 @@ test('a firmware without any entry gets its first one; one that takes none is a 
   await assert.rejects(bootEntries(join(dir, 'none')).startFirst(ENTRY), {
     code: 'INSTALL_STEP_FAILED',
   });
+});
+
+test('what starts next is the entry of that name, and nothing where there is none', async (context) => {
+  const { dir, at } = await efivars(context);
+  await writeFile(at('Boot0000'), Buffer.concat([Buffer.from([7, 0, 0, 0]), Buffer.alloc(20, 1)]));
+  assert.equal(await chooseBootNext('Billet', dir), false);
+  await bootEntries(dir).startFirst(ENTRY);
+  assert.equal(await chooseBootNext('Billet', dir), true);
+  assert.equal((await readFile(at('BootNext'))).toString('hex'), '07000000' + '0100');
 });

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { ReadStream } from 'node:tty';
 import { textOrNull } from '../identity/source-file.ts';
 
+/** Whatever a serial line sends: no more of it is kept. */
+const LINE_MAX = 4096;
+
 /** The next line of any console that the kernel writes to. Rejects when `signal` aborts. */
 export async function typedLine(signal: AbortSignal, root = '/'): Promise<string> {
   const active = (await textOrNull(join(root, 'sys/class/tty/console/active'))) ?? '';
@@ -19,7 +22,7 @@ export async function typedLine(signal: AbortSignal, root = '/'): Promise<string
     for (const each of terminals) {
       let text = '';
       each.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
+        text = (text + chunk).slice(-LINE_MAX);
         const [line, ...rest] = text.split(/[\r\n]/);
         if (rest.length > 0) resolve(line ?? '');
       });

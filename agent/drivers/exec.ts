@@ -9,7 +9,7 @@ import { BilletError } from '#shared/errors.ts';
 export interface Exit {
   /** The exit code, or 128 + the signal's number, as a shell counts. */
   readonly code: number;
-  /** The last 1 MiB. */
+  /** The last 1 MiB, where no other limit is asked for. */
   readonly stdout: string;
   /** The last 64 KiB. */
   readonly stderr: string;
@@ -19,19 +19,25 @@ export type Argv = readonly [string, ...string[]];
 
 /**
  * Runs a program to its end, with `input` (or nothing) on stdin. A code other than 0 is a result, not
- * an error. Throws UNSUPPORTED when the program is not there, the signal's reason on an abort.
+ * an error. Of stdout the last `stdoutMax` characters are kept: for what is of no use in part. Throws
+ * UNSUPPORTED when the program is not there, the signal's reason on an abort.
  */
-export type Exec = (argv: Argv, signal: AbortSignal, input?: string) => Promise<Exit>;
+export type Exec = (
+  argv: Argv,
+  signal: AbortSignal,
+  input?: string,
+  stdoutMax?: number,
+) => Promise<Exit>;
 
 const STDOUT_LIMIT = 1024 * 1024;
 const STDERR_LIMIT = 64 * 1024;
 
-export const hostExec: Exec = async ([file, ...args], signal, input) => {
+export const hostExec: Exec = async ([file, ...args], signal, input, stdoutMax = STDOUT_LIMIT) => {
   signal.throwIfAborted();
   const child = spawn(file, args, { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   const killGroup = () => killGroupOf(child);
   signal.addEventListener('abort', killGroup, { once: true });
-  const stdout = tailOf(child.stdout, STDOUT_LIMIT);
+  const stdout = tailOf(child.stdout, stdoutMax);
   const stderr = tailOf(child.stderr, STDERR_LIMIT);
   // A program that ends without reading its stdin is its own business.
   child.stdin.on('error', () => undefined).end(input ?? '');

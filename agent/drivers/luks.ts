@@ -7,9 +7,9 @@
 // Tools: cryptsetup(8) with systemd's token plugin, systemd-cryptenroll(1).
 
 import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
-import { namesIn } from '../identity/source-file.ts';
+import { namesIn, textOrNull } from '../identity/source-file.ts';
 import type { Exec } from './exec.ts';
 import { BOUND_PCR } from './tpm.ts';
 
@@ -74,6 +74,18 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
       () => false,
     );
 
+  /** Open already; COMMAND_FAILED where that is another disk of this agent's. */
+  async function isOpenOver(partition: string): Promise<boolean> {
+    if (!(await isOpen())) return false;
+    const below = await belowMapping(root);
+    if (below.includes(basename(partition))) return true;
+    throw new BilletError(
+      'COMMAND_FAILED',
+      `${MAPPED} is open over ${below.join(', ') || 'nothing'}, and not over ${partition}`,
+      { hint: 'start the machine with one of the two encrypted disks only' },
+    );
+  }
+
   return {
     async format(partition, recoveryKey, signal) {
       const how = ['--batch-mode', '--type', 'luks2', ...PBKDF, '--label', LUKS_LABEL];
@@ -100,7 +112,7 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
       });
     },
     async unlock(partition, signal) {
-      if (await isOpen()) return device;
+      if (await isOpenOver(partition)) return device;
       await loadDriver(signal);
       const token = ['--token-only', '--token-type', 'systemd-tpm2', '--allow-discards'];
       const { code, stderr } = await cryptsetup(
@@ -111,7 +123,7 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
       throw locked(partition, stderr.trim().slice(-500) || `cryptsetup ended with ${code}`);
     },
     async unlockWith(partition, recoveryKey, signal) {
-      if (await isOpen()) return device;
+      if (await isOpenOver(partition)) return device;
       await loadDriver(signal);
       const key = ['--key-file', '-', '--allow-discards'];
       const opened = cryptsetup(
@@ -134,6 +146,15 @@ export function luks({ exec, root = '/', tpm = 'auto', runDir }: LuksOptions): L
       if (await isOpen()) await done(cryptsetup(['close', MAPPED], signal), 'cryptsetup close');
     },
   };
+}
+
+/** Kernel names of what the mapping lies on (Documentation/ABI/testing/sysfs-block-dm). */
+async function belowMapping(root: string): Promise<string[]> {
+  const at = join(root, 'sys/class/block');
+  for (const name of (await namesIn(at)).filter((each) => each.startsWith('dm-')))
+    if ((await textOrNull(join(at, name, 'dm/name')))?.trim() === MAPPED)
+      return await namesIn(join(at, name, 'slaves'));
+  return [];
 }
 
 /** systemd-cryptenroll reads no socket, which is what stdin of a child is here. */

@@ -9,13 +9,13 @@ import { keepLeases } from './network-renew.ts';
 
 const EXIT = { stdout: '', stderr: 'no lease, failing\n' };
 
-/** A machine with a lease of 3600 s on eth0, and a server that says `answers` to each question. */
-async function machine(t: TestContext, answers: readonly (string | null)[]) {
+/** A machine with a lease of `seconds` on eth0, and a server that says `answers` to each question. */
+async function machine(t: TestContext, answers: readonly (string | null)[], seconds = 3600) {
   const root = await mkdtemp(join(tmpdir(), 'billet-lease-'));
   t.after(() => rm(root, { recursive: true }));
   const path = join(root, 'run/udhcpc/eth0.4');
   await mkdir(join(root, 'run/udhcpc'), { recursive: true });
-  await writeFile(path, 'ip=192.0.2.100\nmask=24\nlease=3600\n');
+  await writeFile(path, `ip=192.0.2.100\nmask=24\nlease=${seconds}\n`);
   const [pauses, warnings]: [number[], string[]] = [[], []];
   const asked: string[] = [];
   const end = new AbortController();
@@ -67,4 +67,10 @@ test('an address that somebody else was given is named; a lease for good is left
   const good = await machine(t, ['ip=192.0.2.100\nmask=24\nlease=4294967295\n']);
   await good.ended;
   assert.deepEqual(good.pauses, [1800]);
+});
+
+test('a lease of months is not asked for again and again: no pause is longer than a timer holds', async (t) => {
+  const { ended, pauses } = await machine(t, [], 365 * 24 * 3600);
+  await ended;
+  assert.deepEqual(pauses, [86_400, 86_400, 86_400, 86_400]);
 });

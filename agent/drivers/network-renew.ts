@@ -18,6 +18,8 @@ const pauseUnheld = (ms: number, signal: AbortSignal) =>
 
 /** So often is it tried in what is left of a lease. */
 const TRIES = 4;
+/** Longer than a machine waits; a timer holds no more than 2^31 - 1 ms, and goes off at once beyond. */
+const PAUSE_MAX_MS = 24 * 3_600_000;
 
 /** For every link that DHCP has given an address, until the signal aborts. Never rejects: it warns. */
 export async function keepLeases(deps: RenewDeps, signal: AbortSignal): Promise<void> {
@@ -40,7 +42,7 @@ async function keepLease(deps: RenewDeps, link: string, signal: AbortSignal): Pr
   let left = lease.seconds;
   for (let failed = 0; left !== null && failed < TRIES; ) {
     left = left / 2;
-    await pause(left * 1000, signal);
+    await pause(Math.min(left * 1000, PAUSE_MAX_MS), signal);
     try {
       left = await renew(deps, link, address, signal);
       failed = 0;

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestOfHex } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
@@ -27,6 +27,7 @@ export interface SlotVolume {
   /** SHA-256 of a file; null when there is none, or the disk does not give it. */
   digest(path: string): Promise<Digest | null>;
   read(path: string): AsyncIterable<Uint8Array>;
+  sizeBytes(path: string): Promise<number>;
   freeBytes(): Promise<number>;
   /** Replaces a file: on an error, DIGEST_MISMATCH among them, the old one stands. */
   write(path: string, content: Content, expected: Digest): Promise<void>;
@@ -66,26 +67,28 @@ export async function withSlotVolume<T>(
   }
 }
 
+async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw diskError(error, what);
+  }
+}
+
 /** Of a directory that is the volume's root. */
 function slotVolume(root: string): SlotVolume {
   const at = (path: string) => join(root, path);
-  const changed = async (what: string, work: () => Promise<unknown>): Promise<void> => {
-    try {
+  const changed = (what: string, work: () => Promise<unknown>): Promise<void> =>
+    told(what, async () => {
       await work();
       syncFilesystem(root);
-    } catch (error) {
-      throw diskError(error, what);
-    }
-  };
+    });
   return {
-    async names() {
-      const dir = at(LINUX);
-      try {
+    names: () =>
+      told(`list ${LINUX}`, async () => {
+        const dir = at(LINUX);
         return (await exists(dir)) ? (await readdir(dir)).sort() : [];
-      } catch (error) {
-        throw diskError(error, `list ${LINUX}`);
-      }
-    },
+      }),
     async digest(path) {
       const hash = createHash('sha256');
       try {
@@ -97,8 +100,9 @@ function slotVolume(root: string): SlotVolume {
       return digestOfHex(hash.digest('hex'));
     },
     read: (path) => chunksOf(at(path)),
+    sizeBytes: async (path) => (await told(`read ${path}`, () => stat(at(path)))).size,
     async freeBytes() {
-      const { bavail, bsize } = await statfs(root);
+      const { bavail, bsize } = await told('ask for free space', () => statfs(root));
       return bavail * bsize;
     },
     async write(path, content, expected) {

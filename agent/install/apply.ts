@@ -1,26 +1,22 @@
-// Takes the steps of an installation in their order, each in the journal before the next begins. Decides
-// nothing.
+// Takes the steps of an installation in their order, each in the journal before the next begins. Which
+// steps there are and whose fault a failure is, its profile says. Decides nothing.
 
 import type { InstallStep } from '#shared/schema/install-report.ts';
-import { blame } from './blame.ts';
+import type { Blame } from './blame.ts';
 import type { InstallNews } from './report.ts';
-import type { Step, StepContext } from './step.ts';
-import { finish } from './steps/finish.ts';
-import { format } from './steps/format.ts';
-import { loader } from './steps/loader.ts';
-import { partition } from './steps/partition.ts';
-import { slot } from './steps/slot.ts';
-import { state } from './steps/state.ts';
-import { wipe } from './steps/wipe.ts';
+import type { StepContext, StepTable } from './step.ts';
 
-const STEPS: Readonly<Record<InstallStep, Step>> = {
-  ...{ wipe, partition, format, loader, slot, state, finish },
-};
+/** What one kind of installation takes its steps by. */
+export interface Procedure<Context extends StepContext> {
+  readonly table: StepTable<Context>;
+  readonly blame: Blame;
+}
 
 /** Throws what a step came to, with whose fault it is. The journal then says where to go on. */
-export async function applySteps(
-  context: StepContext,
+export async function applySteps<Context extends StepContext>(
+  context: Context,
   steps: readonly InstallStep[],
+  { table, blame }: Procedure<Context>,
   news: Pick<InstallNews, 'step'>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -30,7 +26,7 @@ export async function applySteps(
   for (const step of steps) {
     await news.step(step);
     try {
-      await STEPS[step](context, signal);
+      await table[step](context, signal);
       done = [...done, step];
       await journal.note({ done });
     } catch (error) {

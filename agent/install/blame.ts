@@ -12,19 +12,17 @@ const DISK_ERROR =
 /** They say themselves what is wrong, and what to do. */
 const OWN_WORDS = /^(?!COMMAND_FAILED|MOUNT_FAILED|STORE_FAILED|INTERNAL)/;
 
-export function blame(
-  error: unknown,
-  {
-    step,
-    on,
-    now,
-  }: {
-    readonly step: InstallStep;
-    readonly on: ObservedDisk;
-    /** The disks that there are after it failed. */
-    readonly now: readonly ObservedDisk[];
-  },
-): BilletError {
+/** Where a step failed. */
+export interface Failing {
+  readonly step: InstallStep;
+  readonly on: ObservedDisk;
+  /** The disks that there are after it failed. */
+  readonly now: readonly ObservedDisk[];
+}
+
+export type Blame = (error: unknown, at: Failing) => BilletError;
+
+export const blame: Blame = (error, { step, on, now }) => {
   const { name } = on.disk;
   const text = error instanceof Error ? error.message : String(error);
   if (!now.some(({ disk }) => isSame(disk, on.disk))) return diskGone(name, error);
@@ -39,4 +37,4 @@ export function blame(
     hint: 'it is tried again where it stopped; if it stays so, report it with the lines above',
     cause: error,
   });
-}
+};

@@ -1,6 +1,9 @@
 // The journal of one installation as it goes on: what is done, written to the disk before the next step.
 
+import type { InstallOrder } from '#shared/schema/install-plan.ts';
 import { writeDevice } from '../drivers/block-device.ts';
+import type { InstallWork } from './plan.ts';
+import type { InstallRequest } from './ports.ts';
 import { encodeRecord, type InstallRecord, recordOffset } from './record.ts';
 
 export interface InstallJournal {
@@ -30,5 +33,19 @@ export function openJournal(
       await write(device, next);
       record = next;
     },
+  };
+}
+
+/** What an attempt before this one has written, where it is gone on with; or the first of this event. */
+export function firstRecord(
+  { desired }: Pick<InstallRequest, 'desired'>,
+  { event }: Pick<InstallOrder, 'event'>,
+  { on: { record }, profile, resumes }: Pick<InstallWork, 'on' | 'profile' | 'resumes'>,
+): InstallRecord {
+  if (resumes && record !== null) return record;
+  return {
+    ...{ format: 1, instance: desired.instance, event, done: [], recoveryKey: null },
+    profile: profile.name as InstallRecord['profile'],
+    sequence: record?.sequence ?? 0,
   };
 }

@@ -11,7 +11,7 @@ import { parseGpt } from './gpt.ts';
 import type { InstallPorts } from './ports.ts';
 import { newestRecord, RECORD_BLOCK_BYTES, RECORD_OFFSETS } from './record.ts';
 import type { SeenDisk, SeenTable } from './seen.ts';
-import type { Signature } from './wipe-id.ts';
+import { NAMELESS, type Signature } from './wipe-id.ts';
 
 /** What is looked at for data without a name: a partition table, or a database on the bare disk. */
 const EDGE_BYTES = 2 ** 20;
@@ -102,7 +102,7 @@ async function namelessData(
   const end = await readDevice(device, Math.max(0, sizeBytes - EDGE_BYTES), EDGE_BYTES);
   if (isBlank(own) && isBlank(end)) return null;
   const digest = sha256(Buffer.concat([own, end]));
-  return { startBytes: 0, offset: '0x0', type: 'data of unknown kind', uuid: digest };
+  return { startBytes: 0, offset: '0x0', type: NAMELESS, uuid: digest };
 }
 
 /** As a new disk is, or one that was erased: all bits one, or none. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { INSTALL_STEPS } from '#shared/schema/install-report.ts';
 import { type InstallDecision, planInstall } from './plan.ts';
-import { laidOut, OTHER_EVENT, planRequest, record, seenDisk } from './testing.ts';
+import { EVENT, laidOut, OTHER_EVENT, planRequest, record, seenDisk } from './testing.ts';
 import { wipeId } from './wipe-id.ts';
 
 const EXT4 = [{ startBytes: 0, offset: '0x438', type: 'ext4', label: 'precious', uuid: 'u' }];
@@ -80,6 +80,39 @@ test('an installation of this instance that never ended is not foreign; one that
   assert.equal(code(plan([earlier([])])), 'install');
   assert.equal(code(plan([earlier(INSTALL_STEPS)])), 'INSTALL_DISK_HOLDS_DATA');
   assert.equal(code(plan([earlier([], 'i-aaaaaaaaaaaaaaaa')])), 'INSTALL_DISK_HOLDS_DATA');
+});
+
+test('what somebody else put onto a disk since is theirs, whatever journal is still before it', () => {
+  const foreign = laidOut('ie-aaaaaaaaaaaaaaaa');
+  const GPT = [{ startBytes: 0, offset: '0x200', type: 'gpt' }];
+  for (const event of [EVENT, OTHER_EVENT])
+    for (const content of [foreign, { signatures: EXT4 }, { signatures: [...GPT, ...EXT4] }]) {
+      const reused = seenDisk('vda', {
+        record: record(['wipe', 'partition'], { event }),
+        ...content,
+      });
+      assert.equal(code(plan([reused])), 'INSTALL_DISK_HOLDS_DATA');
+      const decision = plan([reused], { wipeId: wipeId(reused.disk, reused.signatures) });
+      assert.deepEqual(steps(decision), INSTALL_STEPS);
+      assert.ok(decision.kind === 'install' && !decision.resumes);
+    }
+  const torn = seenDisk('vda', { record: record(['wipe', 'partition']), signatures: GPT });
+  assert.deepEqual(steps(plan([torn])), INSTALL_STEPS.slice(1), 'a table that was torn');
+});
+
+test('data of this boot leave another disk, too, where both are encrypted: LUKS has one name', () => {
+  const disks = [seenDisk('vda'), seenDisk('vdb', { holdsData: true, holders: ['dm-0'] })];
+  const releases = (...args: Parameters<typeof plan>) => {
+    const decision = plan(...args);
+    return decision.kind === 'install' ? decision.releases : assert.fail(code(decision));
+  };
+  const recoveryRecipient = '-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n';
+  const encrypted = { profile: 'single-disk-encrypted', recoveryRecipient };
+  assert.equal(releases(disks, encrypted), true);
+  assert.equal(releases(disks), false);
+  const begun = record(['wipe', 'partition', 'format'], { profile: encrypted.profile });
+  const resumed = [seenDisk('vda', { record: begun, ...laidOut() }), ...disks.slice(1)];
+  assert.equal(releases(resumed, encrypted), true);
 });
 
 test('a disk in use, unreadable, or of the medium is left alone', () => {

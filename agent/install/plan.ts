@@ -10,8 +10,7 @@ import {
   type InstallCandidate,
   type InstallStep,
 } from '#shared/schema/install-report.ts';
-import { isFinished } from './record.ts';
-import { isInstalledBy, isLaidOutBy, type Profile, type SeenDisk } from './seen.ts';
+import { isInstalledBy, isLaidOutBy, isOwnBeginning, type Profile, type SeenDisk } from './seen.ts';
 import { describeContent, wipeId } from './wipe-id.ts';
 
 export interface PlanRequest {
@@ -33,7 +32,7 @@ export interface InstallWork {
   /** What is left to do, in order. */
   readonly steps: readonly InstallStep[];
   readonly resumes: boolean;
-  /** The data directory of this boot has to leave the disk first. */
+  /** The data directory of this boot has to leave its disk first. */
   readonly releases: boolean;
   readonly candidates: readonly InstallCandidate[];
 }
@@ -58,13 +57,13 @@ export function planInstall(request: PlanRequest): InstallDecision {
   try {
     assertInstallable(request);
     const profile = profileOf(request);
-    const begun = disks.find((disk) => isOf(disk, event) && !isFinishedOn(disk));
-    if (begun !== undefined) return resume(begun, profile, order, candidates);
+    const begun = disks.find((disk) => disk.record?.event === event && isOwnBeginning(disk));
+    if (begun !== undefined) return resume(begun, profile, request, candidates);
     if (found.problem !== null) throw found.problem;
     const on = disks.find(({ disk }) => disk.name === found.chosen.name);
     if (on === undefined) throw new TypeError(`${found.chosen.name} was not among the disks`);
     assertUnused(on);
-    const releases = on.holdsData;
+    const releases = on.holdsData || mappingIsTaken(on, profile, disks);
     assertGivenUp(on, request);
     return {
       ...{ kind: 'install', on, profile, steps: INSTALL_STEPS, resumes: false },
@@ -75,9 +74,6 @@ export function planInstall(request: PlanRequest): InstallDecision {
     throw error;
   }
 }
-
-const isOf = ({ record }: SeenDisk, event: string): boolean => record?.event === event;
-const isFinishedOn = ({ record }: SeenDisk): boolean => record !== null && isFinished(record);
 
 /** By the plan's selector, each candidate with what its content is called. */
 function select({ order: { plan }, disks, profiles }: PlanRequest) {
@@ -142,7 +138,7 @@ function profileOf({ order: { plan }, profiles }: PlanRequest): Profile {
 function resume(
   on: SeenDisk,
   profile: Profile,
-  { event, plan }: InstallOrder,
+  { order: { event, plan }, disks }: PlanRequest,
   candidates: readonly InstallCandidate[],
 ): InstallWork {
   const meant = candidates.find(({ disk }) => disk.name === on.disk.name)?.matches === true;
@@ -164,9 +160,13 @@ function resume(
   const left = isLaidOutBy(on, event)
     ? INSTALL_STEPS.filter((step) => !done.includes(step))
     : INSTALL_STEPS.filter((step) => step !== 'wipe' || !done.includes(step));
-  const releases = on.holdsData && !isLaidOutBy(on, event);
+  const releases = (on.holdsData && !isLaidOutBy(on, event)) || mappingIsTaken(on, profile, disks);
   return { kind: 'install', on, profile, steps: left, resumes: true, releases, candidates };
 }
+
+/** LUKS is opened under one name: with data on another encrypted disk, it is not free for this one. */
+const mappingIsTaken = (on: SeenDisk, { encrypts }: Profile, disks: readonly SeenDisk[]): boolean =>
+  encrypts && disks.some((each) => each !== on && each.holdsData && each.holders.length > 0);
 
 function assertUnused({ disk, users, unreadable }: SeenDisk): void {
   if (unreadable !== null)
@@ -184,7 +184,7 @@ function assertUnused({ disk, users, unreadable }: SeenDisk): void {
 function assertGivenUp(on: SeenDisk, { order: { plan }, instance }: PlanRequest): void {
   const { disk, signatures, record } = on;
   if (signatures.length === 0) return;
-  if (record !== null && record.instance === instance && !isFinished(record)) return;
+  if (record?.instance === instance && isOwnBeginning(on)) return;
   const id = wipeId(disk, signatures);
   if (plan.wipeId === id) return;
   const other = plan.wipeId === null ? '' : `, and the plan gives up ${plan.wipeId}`;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { INSTALL_STEPS } from '#shared/schema/install-report.ts';
 import { eventSeed } from './event-ids.ts';
 import { guidBytes, guidText, parseGpt } from './gpt.ts';
@@ -45,6 +46,8 @@ test('what no installer wrote is no record', () => {
   const flipped = encodeRecord(record([]));
   flipped[60] = (flipped[60] ?? 0) ^ 1;
   assert.equal(decodeRecord(flipped), null);
+  const forged = `BILLET INSTALL 1\n${crc32('{').toString(16).padStart(8, '0')}\n{`;
+  assert.equal(decodeRecord(Buffer.from(forged)), null);
 });
 
 test('the seed of an event is a UUIDv5, another for each event; a GUID keeps its mixed byte order', () => {

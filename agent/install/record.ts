@@ -22,7 +22,7 @@ export const InstallRecord = z.object({
   profile: ResourceName,
   /** Steps that are over. All of them: installed. */
   done: z.array(InstallStep).max(INSTALL_STEPS.length),
-  /** Sealed to the operator, until a coordinator has it; base64. */
+  /** Sealed to the operator, for every report to the coordinator; base64. */
   recoveryKey: z.base64().max(2048).nullable(),
 });
 export type InstallRecord = z.infer<typeof InstallRecord>;
@@ -43,7 +43,7 @@ export function decodeRecord(block: Buffer): InstallRecord | null {
   const crc = text.slice(MAGIC.length, MAGIC.length + 8);
   const json = text.slice(MAGIC.length + 9);
   if (checksum(json) !== crc) return null;
-  return InstallRecord.safeParse(JSON.parse(json)).data ?? null;
+  return InstallRecord.safeParse(jsonOf(json)).data ?? null;
 }
 
 /** The one that counts, of what stands in the two blocks. */
@@ -60,3 +60,13 @@ export const isFinished = ({ done }: InstallRecord): boolean =>
   INSTALL_STEPS.every((step) => done.includes(step));
 
 const checksum = (text: string): string => crc32(text).toString(16).padStart(8, '0');
+
+/** Any disk that is plugged in is read: its checksum is no proof that an installer wrote it. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

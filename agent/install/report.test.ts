@@ -7,7 +7,7 @@ import { planRequest } from './testing.ts';
 
 const signal = new AbortController().signal;
 
-function news(failing = false) {
+function news(failing = false, answer = Promise.resolve()) {
   let now = 0;
   const reports: InstallReport[] = [];
   const markers: string[] = [];
@@ -19,6 +19,7 @@ function news(failing = false) {
   const uplink = {
     async reportInstall(report: InstallReport) {
       if (failing) throw new Error('the coordinator is away');
+      await answer;
       reports.push(InstallReport.parse(report));
     },
   };
@@ -47,6 +48,7 @@ test('progress is shown once a second at most, and reported every five, and only
   for (let tenth = 0; tenth < 110; tenth += 1) {
     later(100);
     told.progress(tenth / 110);
+    await told.settle();
   }
   told.progress(0.1);
   await told.settle();
@@ -81,4 +83,20 @@ test('a coordinator that is away holds nothing up, and its absence is shown', as
   await told.step('wipe');
   assert.equal(await told.end('installed'), false);
   assert.equal(markers.filter((line) => line === 'failed install-progress').length, 2);
+});
+
+test('a slow coordinator gets the newest progress next, and no queue that the end would wait for', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { news: told, later, reports } = news(false, promise);
+  await told.step('slot');
+  for (let minute = 0; minute < 10; minute += 1) {
+    later(60_000);
+    told.progress(minute / 10);
+  }
+  resolve();
+  await told.end('installed');
+  assert.deepEqual(
+    reports.map(({ state }) => state),
+    ['installing', 'installed'],
+  );
 });

@@ -10,6 +10,7 @@ import {
   type InstallState,
   type InstallStep,
 } from '#shared/schema/install-report.ts';
+import type { InstallWork } from './plan.ts';
 import type { InstallPorts, InstallRequest } from './ports.ts';
 
 /** Shares of the whole, by what the steps take: the boot image comes over the network. */
@@ -20,6 +21,8 @@ const MARKER_MS = 1000;
 const REPORT_MS = 5000;
 /** A coordinator that is slow does not hold an installation up for longer. */
 const DEADLINE_MS = 10_000;
+const ATTEMPTS = 3;
+const AGAIN_MS = 1000;
 
 export interface InstallNews {
   step(step: InstallStep): Promise<void>;
@@ -27,6 +30,8 @@ export interface InstallNews {
   progress(share: number): void;
   /** Resolves with whether the coordinator has it. */
   end(state: Exclude<InstallState, 'installing'>, problem?: BilletError): Promise<boolean>;
+  /** Says that it is installed, until the coordinator has it, or a few times: it waits for this one. */
+  installed(): Promise<void>;
   /** Waits for what is on its way. */
   settle(): Promise<void>;
 }
@@ -48,6 +53,7 @@ export function installNews(
   let markedAt = Number.NEGATIVE_INFINITY;
   let reportedAt = Number.NEGATIVE_INFINITY;
   let sending: Promise<boolean> = Promise.resolve(true);
+  let underWay = 0;
 
   const report = (state: InstallState, problem: BilletError | null): Promise<boolean> => {
     reportedAt = clock.monotonic();
@@ -64,6 +70,7 @@ export function installNews(
       },
     };
     // One after the other: a later one is not to arrive before an earlier one.
+    underWay += 1;
     sending = sending.then(async () => {
       try {
         await uplink.reportInstall(
@@ -74,6 +81,8 @@ export function installNews(
       } catch (error) {
         if (!signal.aborted) log.failure('install-progress', error);
         return false;
+      } finally {
+        underWay -= 1;
       }
     });
     return sending;
@@ -96,11 +105,28 @@ export function installNews(
     progress(done) {
       share = Math.min(1, Math.max(share, done));
       if (clock.monotonic() - markedAt >= MARKER_MS) mark();
-      if (clock.monotonic() - reportedAt >= REPORT_MS) void report('installing', null);
+      // Behind a slow one none queue up: the end would wait for all of them.
+      const due = underWay === 0 && clock.monotonic() - reportedAt >= REPORT_MS;
+      if (due) void report('installing', null);
     },
     end: (state, problem) => report(state, problem ?? null),
+    async installed() {
+      for (let left = ATTEMPTS; left > 0 && !(await report('installed', null)); left -= 1)
+        if (uplink !== null) await clock.sleep(AGAIN_MS, signal);
+    },
     settle: async () => void (await sending),
   };
+}
+
+/** In one line, before anything is written. */
+export function showPlan(
+  { log }: Pick<InstallPorts, 'log'>,
+  { on, profile, steps, resumes }: Pick<InstallWork, 'on' | 'profile' | 'steps' | 'resumes'>,
+  { dryRun }: { readonly dryRun: boolean },
+): void {
+  const { name, sizeBytes, serial } = on.disk;
+  const how = { profile: profile.name, steps: steps.join(','), resumes, dryRun };
+  log.marker('install-plan', { disk: name, sizeBytes, serial: serial ?? 'none', ...how });
 }
 
 const TOTAL = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);

@@ -2,22 +2,20 @@
 // nothing; the caller does.
 
 import { BilletError } from '#shared/errors.ts';
-import type { MarkerValue } from '#shared/markers.ts';
 import type { InstallOrder } from '#shared/schema/install-plan.ts';
 import type { InstallCandidate } from '#shared/schema/install-report.ts';
 import { applySteps } from './apply.ts';
+import { blame } from './blame.ts';
 import { verifiedBoot } from './boot-files.ts';
-import { openJournal, type WriteRecord, writeRecord } from './journal.ts';
+import { firstRecord, openJournal, type WriteRecord, writeRecord } from './journal.ts';
 import { seeDisks, seeTables } from './observe.ts';
 import { type InstallDecision, type InstallWork, planInstall } from './plan.ts';
 import type { InstallOutcome, InstallPorts, InstallRequest } from './ports.ts';
-import type { InstallRecord } from './record.ts';
-import { installNews, type NewsOf } from './report.ts';
+import { installNews, type NewsOf, showPlan } from './report.ts';
 import { isBegunBy, isInstalledBy, layoutOf, type SeenDisk, type SeenTable } from './seen.ts';
 import type { StepContext } from './step.ts';
+import { STEPS } from './steps/table.ts';
 
-/** For a report that has to arrive: the coordinator waits for it. */
-const ATTEMPTS = 3;
 const NO_KEY = () => null;
 
 /** Resolves with what came of it, a refusal included. Rejects only when `signal` aborts. */
@@ -69,7 +67,12 @@ async function present(
   signal: AbortSignal,
 ): Promise<InstallOutcome> {
   const layout = layoutOf(on);
-  if (layout === null) throw new TypeError(`${on.disk.name} is installed, and lacks a partition`);
+  if (layout === null)
+    throw new BilletError(
+      'INSTALL_STEP_FAILED',
+      `${on.disk.name} is installed, and lacks a partition`,
+      { hint: 'put the partition back, or order it anew with `billet instance install NAME`' },
+    );
   const { disk, record } = on;
   const recoveryKey = () => record?.recoveryKey ?? null;
   const news = installNews(ports, request, { disk, candidates: [], recoveryKey }, signal);
@@ -117,7 +120,7 @@ async function install(
 ): Promise<InstallOutcome> {
   const { on, profile, candidates } = work;
   const { disk } = on;
-  const journal = openJournal(on.device, beginning(request, order, work), write);
+  const journal = openJournal(on.device, firstRecord(request, order, work), write);
   const recoveryKey = () => journal.record.recoveryKey;
   const news = installNews(ports, request, { disk, candidates, recoveryKey }, signal);
   const context: StepContext = {
@@ -129,13 +132,12 @@ async function install(
     // Before anything is lost: what could never be installed costs no data.
     await verifiedBoot(request, signal);
     if (work.releases) await releaseData(ports, on, signal);
-    await applySteps(context, work.steps, news, signal);
+    await applySteps(context, work.steps, { table: STEPS, blame }, news, signal);
     const now = (await seeTables(ports)).find((each) => each.disk.name === disk.name);
     const layout = now === undefined ? null : layoutOf(now);
     if (layout === null) throw new TypeError(`${disk.name} lost its partitions`);
     ports.log.marker('installed', { disk: disk.name, now: true });
-    for (let left = ATTEMPTS; left > 0 && !(await news.end('installed')); left -= 1)
-      if (request.uplink !== null) await ports.clock.sleep(1000, signal);
+    await news.installed();
     return { kind: 'installed', on: layout };
   } catch (error) {
     signal.throwIfAborted();
@@ -148,20 +150,6 @@ async function install(
   }
 }
 
-/** What an attempt before this one has written stands, or the first record of this event. */
-function beginning(
-  { desired }: InstallRequest,
-  { event }: InstallOrder,
-  { on: { record }, profile, resumes }: InstallWork,
-): InstallRecord {
-  if (resumes && record !== null) return record;
-  return {
-    ...{ format: 1, instance: desired.instance, event, done: [], recoveryKey: null },
-    profile: profile.name as InstallRecord['profile'],
-    sequence: record?.sequence ?? 0,
-  };
-}
-
 async function releaseData(
   { releaseData: release }: InstallPorts,
   { disk }: SeenDisk,
@@ -171,14 +159,6 @@ async function releaseData(
   throw new BilletError('INSTALL_DISK_IN_USE', `this boot keeps its data on ${disk.name}`, {
     hint: 'boot it from the medium, or let the plan name another disk',
   });
-}
-
-function showPlan({ log }: InstallPorts, work: InstallWork, { dryRun }: { dryRun: boolean }): void {
-  const { on, profile, steps, resumes } = work;
-  const { name, sizeBytes, serial } = on.disk;
-  const fields: Record<string, MarkerValue> = { disk: name, sizeBytes, serial: serial ?? 'none' };
-  const how = { profile: profile.name, steps: steps.join(','), resumes, dryRun };
-  log.marker('install-plan', { ...fields, ...how });
 }
 
 /** All in one line, for whoever stands before the machine. */

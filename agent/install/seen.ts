@@ -6,7 +6,7 @@ import { diskGuid, eventSeed } from './event-ids.ts';
 import type { Gpt } from './gpt.ts';
 import type { InstalledDisk } from './ports.ts';
 import { type InstallRecord, isFinished } from './record.ts';
-import type { Signature } from './wipe-id.ts';
+import { NAMELESS, type Signature } from './wipe-id.ts';
 
 /** What one look at its beginning tells. */
 export interface SeenTable extends ObservedDisk {
@@ -56,6 +56,21 @@ export const isInstalledBy = (disk: SeenTable, event: InstallEventId): boolean =
 /** It has the partitions of this event, whatever else is missing. */
 export const isBegunBy = (disk: SeenTable, event: InstallEventId): boolean =>
   disk.record?.event === event && isLaidOutBy(disk, event);
+
+/** What is left of a table that was torn: of what is below it, nothing is found without it. */
+const TORN: ReadonlySet<string> = new Set(['gpt', 'PMBR', NAMELESS]);
+
+/**
+ * Nothing is on it but what its journal began and did not end. A journal outlives its disk's reuse (the gap
+ * before the first partition is nobody's), so that it counts only with the table that it says it made.
+ */
+export function isOwnBeginning(disk: SeenDisk): boolean {
+  const { record, gpt, signatures } = disk;
+  if (record === null || isFinished(record)) return false;
+  if (!record.done.includes('partition') || isLaidOutBy(disk, record.event)) return true;
+  const isRest = signatures.every((each) => each.startBytes === 0 && TORN.has(each.type));
+  return gpt === null && isRest;
+}
 
 /** The device nodes of an installed disk; null as long as one is missing. */
 export function layoutOf({ disk, gpt, partitions }: SeenTable): InstalledDisk | null {

@@ -3,6 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
+import type { InstallStep } from '#shared/schema/install-report.ts';
 import type { InstallJournal } from './journal.ts';
 import { seeTables } from './observe.ts';
 import type { InstalledDisk, InstallPorts, InstallRequest } from './ports.ts';
@@ -20,7 +21,15 @@ export interface StepContext {
 }
 
 /** Taken again after it was cut off anywhere, a step comes to the same end. */
-export type Step = (context: StepContext, signal: AbortSignal) => Promise<void>;
+export type Step<Context extends StepContext = StepContext> = (
+  context: Context,
+  signal: AbortSignal,
+) => Promise<void>;
+
+/** What each step does in one kind of installation. */
+export type StepTable<Context extends StepContext = StepContext> = Readonly<
+  Record<InstallStep, Step<Context>>
+>;
 
 /** The disk as it is now. Throws INSTALL_DISK_GONE. */
 export async function seeAgain({ ports, on }: StepContext): Promise<SeenTable> {

@@ -4,7 +4,10 @@ import { hexOf, sha256 } from '#shared/digest.ts';
 import type { Disk } from '#shared/schema/facts.ts';
 import type { WipeId } from '#shared/schema/install-plan.ts';
 
-/** Something on a disk that says what it is, as wipefs(8) finds it; or `unknown`: bytes without a name. */
+/** The type of bytes that nobody has a name for. */
+export const NAMELESS = 'data of unknown kind';
+
+/** Something on a disk that says what it is, as wipefs(8) finds it; or bytes without a name. */
 export interface Signature {
   /** Of the device that it was found on, from the start of the disk: 0 is the disk itself. */
   readonly startBytes: number;

@@ -9,12 +9,10 @@ import type { ArtifactSource } from '#shared/artifact/oci/source.ts';
 import { Digest } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import type { TrustPolicy } from '#shared/schema/trust-policy.ts';
-import { openUplink } from '../boot/uplink.ts';
-import { type AgentConfig, loadPolicy } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
 import { exists } from '../drivers/files.ts';
-import { linuxHost } from '../drivers/host.ts';
-import { enrollWithRetry, ownIdentity } from '../enroll.ts';
 import type { AgentIo } from '../io.ts';
+import { uplinkByHand } from './uplink.ts';
 
 /** The folder must not be there. Throws what `fetchBundle` throws, and ARGUMENT_INVALID. */
 export async function unpackBundle(
@@ -63,16 +61,7 @@ export async function nixBundle(
     throw new BilletError('ARGUMENT_INVALID', 'which bundle, and where to?', {
       hint: 'billet agent nix-bundle REPOSITORY@sha256:DIGEST DIR; `billet bundle push` says the digest',
     });
-  const { stateDir } = config;
-  const policy = await loadPolicy(config.trustPolicy);
-  const host = linuxHost({ architecture: io.architecture });
-  const { identity } = await ownIdentity(config, signal);
-  const facts = async () => ({ ...(await host.facts()), keySurvives: true });
-  const onClaim = ({ code }: { readonly code: string }) =>
-    say(`waits for an operator: billet claim approve ${code} --node NAME`);
-  const enrolled = await enrollWithRetry({ identity, dir: stateDir, facts, onClaim }, io, signal);
-  const { clock, random } = io;
-  const uplink = openUplink(enrolled, { stateDir, clock, random });
+  const { policy, uplink } = await uplinkByHand(config, io, say, signal);
   try {
     const source = uplink.sourceFor({ repository }, signal);
     say(await unpackBundle(source, digest.data, policy, dir));

@@ -25,7 +25,7 @@ export const trustedKeys = (keys: readonly NixKey[]): string =>
 /**
  * Each path has a signature of one of the keys, or an address that is its content; the system has one of
  * a key for systems; all references are among the paths. Throws NIX_SIGNATURE_MISSING,
- * NIX_SIGNATURE_INVALID, NIX_CLOSURE_INVALID.
+ * NIX_SIGNATURE_INVALID, NIX_CLOSURE_MISSING.
  */
 export function assertSigned(
   system: string,

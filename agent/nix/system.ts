@@ -94,9 +94,11 @@ export function nixSystem(deps: NixSystemDeps): NixSystem {
     },
 
     async collect(keep, signal) {
+      // By name, and before any other goes: at no moment is one of them without its root.
+      const names = new Map(keep.map((path) => [`kept-${basename(path)}`, path]));
+      for (const [name, path] of names) await keepRoot(name, path);
       for (const name of await readdir(join(root, ROOTS)))
-        if (/^kept-\d+$/.test(name)) await rm(join(root, ROOTS, name));
-      for (const [index, path] of keep.entries()) await keepRoot(`kept-${index}`, path);
+        if (name.startsWith('kept-') && !names.has(name)) await rm(join(root, ROOTS, name));
       const kept = new Set<string>(keep);
       const gone = (await nix.generations()).filter(({ path }) => !kept.has(path));
       await nix.deleteGenerations(

@@ -6,12 +6,11 @@ import type { Marker, MarkerValue } from '#shared/markers.ts';
 import { inLinux, type SlotVolume } from '../drivers/slot-volume.ts';
 import { type Entry, entryName, freshEntry, TRIES } from './entry-name.ts';
 import type { FetchedImage } from './fetch-image.ts';
-import { otherSlot, type SeenSlots, type SlotName, type SlotStep } from './plan.ts';
+import { otherSlot, type SlotName, type SlotStep } from './plan.ts';
 import { entriesIn } from './see.ts';
 
 export interface StepDeps {
   readonly on: <T>(slot: SlotName, work: (volume: SlotVolume) => Promise<T>) => Promise<T>;
-  readonly seen: SeenSlots;
   /** As it was read. */
   readonly digestOf: (slot: SlotName) => Digest | null;
   readonly fetched: () => Promise<FetchedImage>;
@@ -71,8 +70,9 @@ async function copy(
     const name = entriesIn(await from.names()).name;
     const digest = digestOf(otherSlot(slot));
     if (name === null || digest === null) return null;
+    const sizeBytes = await from.sizeBytes(inLinux(name));
     return await on(slot, async (to) => {
-      await replace(to, freshEntry(generation), 0, (path) =>
+      await replace(to, freshEntry(generation), sizeBytes, (path) =>
         to.write(path, from.read(inLinux(name)), digest),
       );
       return digest;

@@ -2,6 +2,7 @@
 // after the other, so that there is always one that starts.
 
 import type { Digest } from '#shared/digest.ts';
+import { BilletError } from '#shared/errors.ts';
 import type { SlotVolume } from '../drivers/slot-volume.ts';
 import type { FetchedImage } from './fetch-image.ts';
 
@@ -29,7 +30,10 @@ export interface MendRequest {
   readonly fetched: () => Promise<FetchedImage>;
 }
 
-/** What is written there now. Where neither copy is whole, the wanted image's goes there. */
+/**
+ * What is written there now. Where neither copy is whole, the wanted image's goes there; BOOT_SLOT_FAILED
+ * where there is none.
+ */
 export async function mendLoader(
   volume: SlotVolume,
   { recorded, wanted, fetched }: MendRequest,
@@ -43,7 +47,13 @@ export async function mendLoader(
     return recorded;
   }
   const loader = wanted === null ? null : (await fetched()).loader;
+  if (loader === null && measured.some((digest) => digest !== recorded)) throw beyondRepair();
   if (loader === null) return recorded;
   for (const path of PATHS) await volume.write(path, loader.content(), loader.digest);
   return loader.digest;
 }
+
+const beyondRepair = (): BilletError =>
+  new BilletError('BOOT_SLOT_FAILED', 'neither copy of the boot loader is what was written', {
+    hint: 'name a boot image with a loader in platform or node: it is written from there',
+  });

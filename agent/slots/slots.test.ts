@@ -110,6 +110,21 @@ test('the loader of a boot image is written once that is good; a damaged one at 
   assert.ok(loaderOf('two') !== loaderOf('one'));
 });
 
+test('a loader that is damaged in both places, and that no image brings, is said, and not passed over', async (t) => {
+  const disk = await testDisk(t);
+  const image = disk.image('one');
+  await disk.install(image);
+  await disk.slots.apply({ generation: 1, image, good: true }, signal);
+  for (const path of ['EFI/systemd/systemd-bootx64.efi', 'EFI/BOOT/BOOTX64.EFI'])
+    await writeFile(join(disk.devices.a, path), 'torn');
+  const { slots } = await disk.boot();
+  assert.equal((await slots.observe(null)).loader, 'damaged');
+  const any = { generation: 1, image: null, good: true };
+  await assert.rejects(slots.apply(any, signal), { code: 'BOOT_SLOT_FAILED' });
+  await slots.apply({ ...any, image }, signal);
+  assert.equal((await slots.observe(image)).loader, 'intact');
+});
+
 test('one that nobody signed is not written under a policy that is enforced', async (t) => {
   const disk = await testDisk(t);
   const [one, two] = [disk.image('one'), disk.image('two', 2)];

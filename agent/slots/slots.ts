@@ -105,7 +105,7 @@ export function openSlots(deps: SlotsDeps): Slots {
       const before = seen.get(step.slot) ?? null;
       seen.delete(step.slot);
       await runStep(step, {
-        ...{ on, seen: state, fetched, mark: deps.mark },
+        ...{ on, fetched, mark: deps.mark },
         digestOf: (slot) => seen.get(slot)?.digest ?? null,
         remember: (slot, what) => remember(slot, what, wanted, fetched),
       });

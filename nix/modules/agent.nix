@@ -12,6 +12,14 @@ let
     nixKeys = if cfg.trustPolicy.nixKeys == [ ] then null else cfg.trustPolicy.nixKeys;
   };
   public = cfg.coordinator != null;
+
+  # Below /etc/billet.
+  files = lib.mapAttrs (_: builtins.toJSON) ({
+    "agent.json" = lib.optionalAttrs (cfg.identityFile != null) { inherit (cfg) identityFile; };
+    "trust-policy.json" = policy;
+  } // lib.optionalAttrs public {
+    "identity.json" = { inherit (cfg) coordinator ca; };
+  });
 in
 {
   options.services.billet.agent = {
@@ -107,14 +115,9 @@ in
       }
     ];
 
-    environment.etc = {
-      "billet/agent.json".text = builtins.toJSON (
-        lib.optionalAttrs (cfg.identityFile != null) { inherit (cfg) identityFile; }
-      );
-      "billet/trust-policy.json".text = builtins.toJSON policy;
-    } // lib.optionalAttrs public {
-      "billet/identity.json".text = builtins.toJSON { inherit (cfg) coordinator ca; };
-    };
+    environment.etc = lib.mapAttrs'
+      (name: value: lib.nameValuePair "billet/${name}" { text = value; })
+      files;
 
     environment.systemPackages = [ cfg.package ];
 
@@ -128,6 +131,8 @@ in
       unit // {
         # What it runs: Nix, systemctl and systemd-run, mount helpers.
         path = [ config.nix.package config.systemd.package pkgs.util-linux pkgs.kmod pkgs.e2fsprogs ];
+        # It reads them as it starts: without this, a key that is taken out of the policy would count on.
+        restartTriggers = lib.attrValues files;
         serviceConfig = unit.serviceConfig // {
           # Nix makes /nix/store writable for itself alone, in a mount name space of its own.
           RestrictNamespaces = "mnt";

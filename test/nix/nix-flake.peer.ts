@@ -115,6 +115,16 @@ test('the files that the modules write are what agent and coordinator read', () 
   assert.deepEqual(evaluate(store, `(${open}).networking.firewall.allowedTCPPorts`), [8443]);
 });
 
+test('another trust policy, or another coordinator, restarts who has read the one before', () => {
+  const triggers = (name: string, machine: string) =>
+    JSON.stringify(evaluate(store, `(${machine}).systemd.services.billet-${name}.restartTriggers`));
+  const nixKeys = `trustPolicy.nixKeys = [ { key = "${KEY}"; } ];`;
+  assert.notEqual(triggers('agent', agentWith(nixKeys)), triggers('agent', agentWith('')));
+  assert.match(triggers('agent', agentWith(PUBLIC)), /fleet\.example\.org/);
+  const beating = coordinatorWith('heartbeatSeconds = 7;');
+  assert.match(triggers('coordinator', beating), /heartbeatSeconds.*7/);
+});
+
 const REFUSED: readonly (readonly [why: string, machine: string, said: RegExp])[] = [
   [
     'a mode that is none',

@@ -125,11 +125,11 @@ export async function installMachine(
       }
     },
   };
-  const exec: Exec = async (argv, signal, input) => {
+  const exec: Exec = async (argv, ...more) => {
     const name = argv.find((word) => NAMED.test(word))?.replace(/^.*\//, '') ?? argv[0];
     machine.ran.push(name);
     if (machine.failBefore === name) throw new Error(`cut off before ${name}`);
-    return await hostExec(argv, signal, input);
+    return await hostExec(argv, ...more);
   };
   return machine;
 }

@@ -69,11 +69,11 @@ export function openNode(root: string): NixNode {
   return {
     root,
     async live({ keys, before = async () => undefined, clock = systemClock }) {
-      const exec: typeof hostExec = async (argv, signal, input) => {
+      const exec: typeof hostExec = async (argv, ...more) => {
         await before(
           argv.filter((word) => /^(nix[a-z-]*|copy|verify|path-info|--set)$/.test(word)).join(' '),
         );
-        return await hostExec(argv, signal, input);
+        return await hostExec(argv, ...more);
       };
       return nixSystem({
         ...{ clock, keys, root },

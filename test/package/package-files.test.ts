@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AgentConfig } from '../../agent/config.ts';
@@ -60,4 +61,28 @@ test('shellcheck finds nothing in the scripts of the packages', () => {
   assert.ok(scripts.length >= 8);
   const { status, stdout, error } = spawnSync('shellcheck', scripts, { encoding: 'utf8' });
   assert.ok(error === undefined && status === 0, stdout);
+});
+
+test('a purge ends, and leaves nothing but the mount points, where state lies on file systems of its own', () => {
+  const root = mkdtempSync(join(tmpdir(), 'billet-purge-'));
+  const script = `set -e
+    mount -t tmpfs none "$0/var/lib/billet"
+    cd "$0/var/lib/billet"
+    mkdir -p store coordinator
+    mount -t tmpfs none store
+    mount -t tmpfs none coordinator
+    touch key.pem store/module coordinator/store.sqlite
+    DPKG_ROOT="$0" sh "$1/billet-agent.postrm" purge
+    test -e coordinator/store.sqlite
+    DPKG_ROOT="$0" sh "$1/billet-coordinator.postrm" purge
+    find . | sort`;
+  try {
+    mkdirSync(join(root, 'var/lib/billet'), { recursive: true });
+    const argv = ['--user', '--map-root-user', '--mount', 'sh', '-c', script, root, DEBIAN];
+    const { status, stdout, stderr } = spawnSync('unshare', argv, { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, '.\n./coordinator\n./store\n');
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
 });

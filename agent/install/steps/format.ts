@@ -16,7 +16,7 @@ export const format: Step = async (context, signal) => {
   await copyState(context, device);
 };
 
-/** Sealed once: the key in the journal is the one that opens it. */
+/** Sealed once: with a key in the journal, the file system is there, too, and that key opens it. */
 async function sealed(
   { ports, request, journal, onProgress }: StepContext,
   { persist }: InstalledDisk,
@@ -28,11 +28,7 @@ async function sealed(
     throw new BilletError('UNSUPPORTED', 'this machine cannot encrypt its disk', {
       hint: 'use a profile without encryption, or a machine with a TPM 2.0',
     });
-  if (journal.record.recoveryKey !== null) {
-    const opened = await vault.unlock(persist, signal);
-    if (!(await isExt4(ports.exec, opened, signal))) await makeExt4(ports.exec, opened, signal);
-    return opened;
-  }
+  if (journal.record.recoveryKey !== null) return await vault.unlock(persist, signal);
   await vault.lock(persist, signal);
   const recoveryKey = await vault.seal(persist, recipient, signal);
   onProgress(0.5);
@@ -40,11 +36,6 @@ async function sealed(
   await makeExt4(ports.exec, opened, signal);
   await journal.note({ recoveryKey });
   return opened;
-}
-
-async function isExt4(exec: StepContext['ports']['exec'], device: string, signal: AbortSignal) {
-  const { stdout } = await exec(['blkid', '-p', '-o', 'value', '-s', 'LABEL', device], signal);
-  return stdout.trim() === PARTITION.persist;
 }
 
 async function makeExt4(

@@ -11,6 +11,8 @@ export const partition: Step = async (context, signal) => {
   const { event } = journal.record;
   const now = await seeAgain(context);
   if (isLaidOutBy(now, event) && layoutOf(now) !== null) return;
+  // A key of the partition that was there before opens nothing any more.
+  if (journal.record.recoveryKey !== null) await journal.note({ recoveryKey: null });
   const seed = eventSeed(event);
   await repart(ports.exec, { device: on.device, definitions: profile.dir, seed }, signal);
   await layoutNow(context);

@@ -3,13 +3,19 @@
 import { writeDevice } from '../../drivers/block-device.ts';
 import { eraseSignatures } from '../../drivers/wipefs.ts';
 import { RECORD_BLOCK_BYTES, RECORD_OFFSETS } from '../record.ts';
-import type { Step } from '../step.ts';
+import { type Step, seeAgain } from '../step.ts';
 
 const EDGE_BYTES = 2 ** 20;
 const AFTER_RECORD = RECORD_OFFSETS[1] + RECORD_BLOCK_BYTES;
 
 /** The claim is on the disk before anything is lost: what is half wiped is then known as ours. */
-export const wipe: Step = async ({ ports: { exec }, on, journal, onProgress }, signal) => {
+export const wipe: Step = async (context, signal) => {
+  const { ports, on, journal, onProgress } = context;
+  const { exec, vault } = ports;
+  // Since it was chosen a signature was fetched, and another disk may have taken its name.
+  await seeAgain(context);
+  // Only LUKS of this agent's own may be open on it, which keeps the kernel from a new table.
+  if (on.holders.length > 0) await vault?.lock(on.device, signal);
   await journal.note({ done: [] });
   onProgress(0.2);
   for (const { device } of on.partitions) await eraseSignatures(exec, device, signal);

@@ -46,6 +46,9 @@ export interface NixOptions {
 /** Below the root. */
 const PROFILE_DIR = 'nix/var/nix/profiles';
 
+/** At about 1 KB for each path, larger than any system; a cache that says more is not believed. */
+const CLOSURE_CHARS_MAX = 64 * 1024 * 1024;
+
 /** No nix.conf lies there, and none is looked for elsewhere. */
 const CLEAN = ['env', 'NIX_CONF_DIR=/nonexistent', 'NIX_USER_CONF_FILES=', 'NIX_CONFIG='] as const;
 
@@ -66,33 +69,32 @@ export function hostNix({ exec, root, netrc }: NixOptions): Nix {
       'download-attempts': '3',
       'connect-timeout': '10',
       'stalled-download-timeout': '60',
+      // A power cut leaves no path that the store calls valid and the disk has not (newer Nix; older ones
+      // only warn that they do not know it).
+      'fsync-store-paths': 'true',
       // What a cache said an hour ago is no answer to what it has now.
       'narinfo-cache-negative-ttl': '0',
       'narinfo-cache-positive-ttl': '0',
     }).flatMap(([name, value]) => ['--option', name, value]);
 
-  const nix = (words: readonly string[], signal: AbortSignal, keys: readonly NixKey[] = []) =>
-    exec(
-      [
-        ...CLEAN,
-        'nix',
-        '--extra-experimental-features',
-        'nix-command',
-        ...settings(keys),
-        ...words,
-      ],
-      signal,
-    );
+  const nix = (
+    words: readonly string[],
+    signal: AbortSignal,
+    keys: readonly NixKey[] = [],
+    stdoutMax?: number,
+  ) => {
+    const features = ['--extra-experimental-features', 'nix-command'];
+    const argv = [...CLEAN, 'nix', ...features, ...settings(keys), ...words] as const;
+    return exec(argv, signal, undefined, stdoutMax);
+  };
   const classic = (tool: string, words: readonly string[], signal: AbortSignal) =>
     exec([...CLEAN, tool, ...settings([]), '--store', store, ...words], signal);
 
   return {
     async closure(path, cache, signal) {
       const where = cache ?? store;
-      const exit = await nix(
-        ['path-info', '--store', where, '--json', '--recursive', path],
-        signal,
-      );
+      const words = ['path-info', '--store', where, '--json', '--recursive', path];
+      const exit = await nix(words, signal, [], CLOSURE_CHARS_MAX);
       if (exit.code === 0) return parsed(exit, where);
       if (isAbsent(exit)) return null;
       throw nixError(exit, `ask ${cache ?? 'the store'} for ${path}`);

@@ -2,20 +2,18 @@
 // this machine should be, and installs that; wires, and decides nothing.
 
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { BilletError } from '#shared/errors.ts';
 import { bootLog } from '../../boot/boot-log.ts';
-import { openUplink } from '../../boot/uplink.ts';
-import { type AgentConfig, loadPolicy } from '../../config.ts';
+import type { AgentConfig } from '../../config.ts';
 import { hostExec } from '../../drivers/exec.ts';
-import { linuxHost } from '../../drivers/host.ts';
 import { hostMounts } from '../../drivers/mounts.ts';
-import { enrollWithRetry, ownIdentity } from '../../enroll.ts';
 import { runPaths } from '../../handover.ts';
 import { installPorts } from '../../install/machine.ts';
 import type { AgentIo } from '../../io.ts';
 import { readEnvelope } from '../../link/desired.ts';
 import { hostNix } from '../drivers/nix.ts';
+import { uplinkByHand } from '../uplink.ts';
 import { INSTALL_DISK } from './programs.ts';
 import { runNixosInstall } from './run-nixos-install.ts';
 
@@ -28,28 +26,18 @@ export interface NixosInstallFlags {
 /** Throws why it did not install: see runNixosInstall. */
 export async function nixosInstall(
   config: AgentConfig,
-  { root = '/mnt', 'dry-run': dryRun }: NixosInstallFlags,
+  flags: NixosInstallFlags,
   io: AgentIo,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, random } = io;
+  const root = mountPoint(flags.root ?? '/mnt');
+  const { clock } = io;
   const { stateDir, runDir } = config;
-  const policy = await loadPolicy(config.trustPolicy);
-  const host = linuxHost({ architecture: io.architecture });
-  const { identity, cloud } = await ownIdentity(config, signal);
-  const facts = async () => ({
-    ...(await host.facts()),
-    keySurvives: true,
-    ...(cloud === undefined ? {} : { cloud }),
-  });
-  const onClaim = ({ code }: { readonly code: string }) =>
-    say(`waits for an operator: billet claim approve ${code} --node NAME`);
-  const enrolled = await enrollWithRetry({ identity, dir: stateDir, facts, onClaim }, io, signal);
-  const uplink = openUplink(enrolled, { stateDir, clock, random });
+  const { policy, host, facts, instance, uplink } = await uplinkByHand(config, io, say, signal);
   try {
     const { reply } = await uplink.fetchDesired(signal);
-    const desired = readEnvelope(reply.envelope, enrolled.credentials.identity.instance);
+    const desired = readEnvelope(reply.envelope, instance);
     const { closure } = desired;
     if (closure === null)
       throw new BilletError('NIX_CLOSURE_INVALID', `node ${desired.node} has no closure`, {
@@ -70,7 +58,7 @@ export async function nixosInstall(
     const outcome = await runNixosInstall(
       ports,
       {
-        ...{ desired, policy, uplink, dryRun },
+        ...{ desired, policy, uplink, dryRun: flags['dry-run'] },
         facts: await facts(),
         bootId: await host.bootId(),
       },
@@ -89,4 +77,13 @@ export async function nixosInstall(
   } finally {
     await uplink.close();
   }
+}
+
+/** What is mounted there is unmounted first: that of a run that was cut off. Throws ARGUMENT_INVALID. */
+function mountPoint(path: string): string {
+  const root = resolve(path);
+  if (root !== '/') return root;
+  throw new BilletError('ARGUMENT_INVALID', 'the new system cannot be mounted on /', {
+    hint: 'leave --root out (/mnt), or name the disko.rootMountPoint of the configuration',
+  });
 }

@@ -5,13 +5,13 @@
 import { BilletError } from '#shared/errors.ts';
 import type { InstallStep } from '#shared/schema/install-report.ts';
 import { execOrThrow } from '../../drivers/exec.ts';
-import { blame } from '../../install/blame.ts';
-import { openJournal } from '../../install/journal.ts';
+import { applySteps } from '../../install/apply.ts';
+import { type Blame, blame } from '../../install/blame.ts';
+import { firstRecord, openJournal } from '../../install/journal.ts';
 import { seeDisks } from '../../install/observe.ts';
-import { type InstallWork, planInstall } from '../../install/plan.ts';
+import { planInstall } from '../../install/plan.ts';
 import type { InstallPorts, InstallRequest } from '../../install/ports.ts';
-import type { InstallRecord } from '../../install/record.ts';
-import { installNews } from '../../install/report.ts';
+import { installNews, showPlan } from '../../install/report.ts';
 import type { Profile } from '../../install/seen.ts';
 import { describedClosure } from '../pull.ts';
 import { PROGRAMS, type Program, programOf } from './programs.ts';
@@ -64,11 +64,7 @@ export async function runNixosInstall(
   const disk = decision.kind === 'refuse' ? null : decision.on.disk;
   const news = installNews(ports, request, { disk, candidates, recoveryKey: NO_KEY }, signal);
   try {
-    if (decision.kind === 'refuse') {
-      ports.log.failure('install-plan', decision.problem);
-      await news.end('refused', decision.problem);
-      throw decision.problem;
-    }
+    if (decision.kind === 'refuse') throw decision.problem;
     if (decision.kind === 'present') {
       await news.end('installed');
       return { kind: 'present', disk: decision.on.disk.name };
@@ -77,49 +73,34 @@ export async function runNixosInstall(
     const steps = NIXOS_STEPS.filter((step) => decision.steps.includes(step));
     // Before anything is lost: what could never be installed costs no data.
     await assertInstallable(nixos, signal);
-    showPlan(ports, decision, steps, request.dryRun);
+    showPlan(ports, { ...decision, steps }, request);
     if (request.dryRun) {
       await news.end('planned');
       return { kind: 'planned', disk: on.disk.name, steps };
     }
-    const journal = openJournal(on.device, beginning(request, order.event, decision));
     const context: NixosContext = {
-      ...{ ports, request, on, profile: NIXOS_PROFILE, journal, nixos },
+      ...{ ports, request, on, profile: NIXOS_PROFILE, nixos },
+      journal: openJournal(on.device, firstRecord(request, order, decision)),
       onProgress: (share) => news.progress(share),
     };
-    await take(context, steps, news, signal);
-    await news.end('installed');
+    await applySteps(context, steps, { table: STEPS, blame: blameNix }, news, signal);
     ports.log.marker('installed', { disk: on.disk.name, now: true });
+    await news.installed();
     return { kind: 'installed', disk: on.disk.name };
+  } catch (error) {
+    signal.throwIfAborted();
+    const refused = decision.kind === 'refuse';
+    ports.log.failure(refused ? 'install-plan' : 'install-step', error);
+    if (error instanceof BilletError) await news.end(refused ? 'refused' : 'failed', error);
+    throw error;
   } finally {
     await news.settle();
   }
 }
 
-async function take(
-  context: NixosContext,
-  steps: readonly InstallStep[],
-  news: ReturnType<typeof installNews>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { journal, ports, on } = context;
-  let done = journal.record.done.filter((step) => !steps.includes(step));
-  for (const step of steps) {
-    await news.step(step);
-    try {
-      await STEPS[step](context, signal);
-      done = [...done, step];
-      await journal.note({ done });
-    } catch (error) {
-      signal.throwIfAborted();
-      const own = error instanceof BilletError && error.code.startsWith('NIX_');
-      const problem = own ? error : blame(error, { step, on, now: await ports.observeDisks() });
-      ports.log.failure('install-step', problem);
-      await news.end('failed', problem);
-      throw problem;
-    }
-  }
-}
+/** Of Nix itself it is known already. */
+const blameNix: Blame = (error, at) =>
+  error instanceof BilletError && error.code.startsWith('NIX_') ? error : blame(error, at);
 
 async function releaseRoot({ exec, mounts }: InstallPorts, root: string, signal: AbortSignal) {
   if (!(await mounts.table()).some(({ target }) => target === root)) return;
@@ -132,28 +113,4 @@ async function assertInstallable(nixos: NixosInstall, signal: AbortSignal): Prom
   const deps = { nix: live, keys, root: liveRoot };
   const { infos } = await describedClosure(closure, deps, signal);
   for (const program of Object.keys(PROGRAMS) as Program[]) programOf(program, infos);
-}
-
-function beginning(
-  { desired }: InstallRequest,
-  event: InstallRecord['event'],
-  { on: { record }, resumes }: InstallWork,
-): InstallRecord {
-  if (resumes && record !== null) return record;
-  return {
-    ...{ format: 1, instance: desired.instance, event, done: [], recoveryKey: null },
-    profile: NIXOS_PROFILE.name as InstallRecord['profile'],
-    sequence: record?.sequence ?? 0,
-  };
-}
-
-function showPlan(
-  { log }: InstallPorts,
-  { on, resumes }: InstallWork,
-  steps: readonly InstallStep[],
-  dryRun: boolean,
-): void {
-  const { name, sizeBytes, serial = 'none' } = on.disk;
-  const how = { profile: NIXOS_PROFILE.name, steps: steps.join(','), resumes, dryRun };
-  log.marker('install-plan', { disk: name, sizeBytes, serial, ...how });
 }

@@ -10,7 +10,7 @@ import type { NixKey } from '#shared/schema/nix-keys.ts';
 import { type Argv, execOrThrow } from '../../drivers/exec.ts';
 import { syncFilesystem } from '../../drivers/sync.ts';
 import { diskGuid, eventSeed } from '../../install/event-ids.ts';
-import type { StepContext } from '../../install/step.ts';
+import type { StepContext, StepTable } from '../../install/step.ts';
 import { wipe } from '../../install/steps/wipe.ts';
 import type { Nix } from '../drivers/nix.ts';
 import { describedClosure, pullClosure } from '../pull.ts';
@@ -46,9 +46,9 @@ export const NIXOS_STEPS = [
   'finish',
 ] as const satisfies readonly InstallStep[];
 
-export const STEPS: Readonly<
-  Record<InstallStep, (context: NixosContext, signal: AbortSignal) => Promise<void>>
-> = { wipe, partition, format: assureMounted, slot, loader, state, finish };
+export const STEPS: StepTable<NixosContext> = {
+  ...{ wipe, partition, format: assureMounted, slot, loader, state, finish },
+};
 
 /** Disko erases and lays out; then the disk's GUID says which event did it. */
 async function partition(context: NixosContext, signal: AbortSignal): Promise<void> {
@@ -148,12 +148,19 @@ async function finish(context: NixosContext, signal: AbortSignal): Promise<void>
 async function isMounted({ ports, nixos, on }: NixosContext): Promise<boolean> {
   const entry = (await ports.mounts.table()).findLast(({ target }) => target === nixos.root);
   if (entry === undefined) return false;
-  if (entry.source.startsWith(on.device) || !/^\/dev\/(sd|vd|nvme|loop)/.test(entry.source))
+  if (isPartOf(entry.source, on.device) || !/^\/dev\/(sd|vd|nvme|loop)/.test(entry.source))
     return true;
   throw failed(
     `${entry.source}, a part of another disk, is mounted on ${nixos.root}`,
     `umount --recursive ${nixos.root}; let the Disko configuration name ${nixos.link} as its device`,
   );
+}
+
+/** The disk, or a partition of it as the kernel names them: sda1, and nvme0n1p1 after a digit. */
+export function isPartOf(source: string, disk: string): boolean {
+  if (!source.startsWith(disk)) return false;
+  const rest = source.slice(disk.length);
+  return rest === '' || (/\d$/.test(disk) ? /^p\d+$/ : /^\d+$/).test(rest);
 }
 
 async function unmountAll(context: NixosContext, signal: AbortSignal): Promise<void> {

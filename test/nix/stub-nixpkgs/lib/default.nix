@@ -11,6 +11,8 @@ let
 
     genAttrs = names: make: listToAttrs (map (name: { inherit name; value = make name; }) names);
     filterAttrs = keep: set: removeAttrs set (filter (name: !keep name set.${name}) (attrNames set));
+    mapAttrs' = make: set: listToAttrs (map (name: make name set.${name}) (attrNames set));
+    nameValuePair = name: value: { inherit name value; };
     optional = wanted: value: if wanted then [ value ] else [ ];
     optionals = wanted: values: if wanted then values else [ ];
     optionalAttrs = wanted: set: if wanted then set else { };
