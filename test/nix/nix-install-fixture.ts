@@ -165,7 +165,12 @@ const FACTS = Facts.parse({
 });
 
 /** What its Disko program does after it has made the partitions. */
-export const LAYS_OUT = 'mount "$disk"p2 "$BILLET_ROOT"; mkdir -p "$BILLET_ROOT/boot"';
+export const LAYS_OUT = 'mount "$second" "$BILLET_ROOT"; mkdir -p "$BILLET_ROOT/boot"';
+/** A partition of loop0 is loop0p2, of vda vda2 (block/partitions/core.c, add_partition). */
+const FIND_SECOND = [
+  'disk=$(readlink -f "$BILLET_DISK")',
+  'case "$disk" in *[0-9]) second="$disk"p2 ;; *) second="$disk"2 ;; esac',
+].join('; ');
 
 /** With a shell of its own, since it is activated in a root that has nothing else. */
 export function installable(
@@ -194,15 +199,16 @@ SCRIPT
   disko = program "billet-disko" ''
     #!/bin/sh
     set -e
-    disk=$(readlink -f "$BILLET_DISK")
+    ${FIND_SECOND}
     printf 'label: gpt\\nsize=64MiB, type=U\\ntype=L\\n' | sfdisk --quiet "$disk"
     partx --update "$disk"
-    mkfs.ext4 -q -F -L "${name}" "$disk"p2
+    mkfs.ext4 -q -F -L "${name}" "$second"
     ${layout}
   '';
   mount = program "billet-mount" ''
     #!/bin/sh
-    exec mount "$(readlink -f "$BILLET_DISK")"p2 "$BILLET_ROOT"
+    ${FIND_SECOND}
+    exec mount "$second" "$BILLET_ROOT"
   '';
 in make "nixos-system-${name}" ''
   mkdir -p $out/bin

@@ -1,6 +1,6 @@
 // A NixOS node in a directory: a real Nix store, profile and roots below it, and transient units as
-// processes of their own, which outlive whoever started them: systemd is not the init of this host. What
-// the agent asks of systemd-run and systemctl is tested as text, in agent/nix/drivers/detached.test.ts.
+// processes of their own, which outlive whoever started them: systemd is not the init of this host. With
+// systemd it is done in nixos.vm.ts.
 
 import { spawn } from 'node:child_process';
 import {
