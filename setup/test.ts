@@ -41,6 +41,12 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     stopped = true;
   });
 
+/** What a suite has mounted is gone with its last process, however that ended (mount_namespaces(7)). */
+const withOwnMounts = (argv: readonly [string, ...string[]]): readonly [string, ...string[]] =>
+  process.getuid?.() === 0
+    ? ['unshare', '--mount', '--propagation', 'private', '--', ...argv]
+    : argv;
+
 /** One processor for each of two machines that run at once (lab/power.ts). */
 const MACHINES_ENV = { ...process.env, BILLET_LAB_CPUS: '1' };
 
@@ -50,9 +56,10 @@ async function run(suite: (typeof all)[number], aside: boolean): Promise<void> {
   const title = `=== ${suite.name} (${begun} of ${chosen.length})`;
   process.stdout.write(`\n${title}${aside ? ', beside another' : ''}\n`);
   const start = systemClock.monotonic();
+  const argv = withOwnMounts(suite.argv);
   const { code, output } = aside
-    ? await runAside(suite.argv, env)
-    : { code: await handOver(suite.argv, env), output: '' };
+    ? await runAside(argv, env)
+    : { code: await handOver(argv, env), output: '' };
   if (aside) process.stdout.write(`\n${title}, ended with ${code}\n${output}`);
   results.push({ name: suite.name, code, ms: systemClock.monotonic() - start });
 }
