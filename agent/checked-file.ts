@@ -7,6 +7,7 @@ import { rename } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { jsonOf } from '#shared/json.ts';
 import { diskError } from './drivers/disk-error.ts';
 import { readFileOrNull, writeFileAtomic } from './drivers/files.ts';
 
@@ -64,14 +65,5 @@ async function wrapped<T>(what: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     throw diskError(error, what);
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
   }
 }

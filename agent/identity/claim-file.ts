@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Digest } from '#shared/digest.ts';
+import { jsonOf } from '#shared/json.ts';
 import { ClaimCode } from '#shared/schema/claim.ts';
 import { BootstrapToken } from '#shared/schema/identity.ts';
 import { writeFileAtomic } from '../drivers/files.ts';
@@ -43,13 +44,4 @@ export async function saveClaim(dir: string, claim: ClaimFile): Promise<ClaimFil
 
 export async function dropClaim(dir: string): Promise<void> {
   await rm(pathIn(dir), { force: true });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

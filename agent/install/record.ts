@@ -6,6 +6,7 @@
 
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
+import { jsonOf } from '#shared/json.ts';
 import { InstanceId, ResourceName } from '#shared/schema/ids.ts';
 import { InstallEventId } from '#shared/schema/install-plan.ts';
 import { INSTALL_STEPS, InstallStep } from '#shared/schema/install-report.ts';
@@ -43,6 +44,7 @@ export function decodeRecord(block: Buffer): InstallRecord | null {
   const crc = text.slice(MAGIC.length, MAGIC.length + 8);
   const json = text.slice(MAGIC.length + 9);
   if (checksum(json) !== crc) return null;
+  // Any disk that is plugged in is read: its checksum is no proof that an installer wrote it.
   return InstallRecord.safeParse(jsonOf(json)).data ?? null;
 }
 
@@ -60,13 +62,3 @@ export const isFinished = ({ done }: InstallRecord): boolean =>
   INSTALL_STEPS.every((step) => done.includes(step));
 
 const checksum = (text: string): string => crc32(text).toString(16).padStart(8, '0');
-
-/** Any disk that is plugged in is read: its checksum is no proof that an installer wrote it. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}

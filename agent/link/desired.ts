@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { RouteClient } from '#shared/client/route-client.ts';
 import { BilletError } from '#shared/errors.ts';
+import { jsonOf } from '#shared/json.ts';
 import { getDesired } from '#shared/routes/node.ts';
 import { Desired, type Envelope } from '#shared/schema/desired.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
@@ -108,15 +109,6 @@ export function assertNotOlder(
 
 const sameJson = (one: unknown, other: unknown): boolean =>
   JSON.stringify(one) === JSON.stringify(other);
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
 
 function invalid(why: string, cause: unknown): BilletError {
   return new BilletError('BODY_INVALID', `the desired state cannot be read: ${why}`, {

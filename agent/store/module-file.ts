@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { z } from 'zod';
 import type { ManifestContent } from '#shared/artifact/oci/source.ts';
 import { Digest, digestOfHex, hexOf } from '#shared/digest.ts';
+import { jsonOf } from '#shared/json.ts';
 import { diskError } from '../drivers/disk-error.ts';
 import { readFileOrNull, removeFile, writeFileAtomic } from '../drivers/files.ts';
 import type { StorePaths } from './layout.ts';
@@ -35,7 +36,9 @@ export function moduleFiles(paths: StorePaths): ModuleFiles {
   return {
     async load(manifest) {
       const bytes = await readFileOrNull(pathOf(manifest));
-      return bytes === null ? null : (ModuleFile.safeParse(jsonOf(bytes)).data ?? null);
+      return bytes === null
+        ? null
+        : (ModuleFile.safeParse(jsonOf(bytes.toString('utf8'))).data ?? null);
     },
     async save({ bytes, digest, mediaType }, image, recording) {
       const manifest = Buffer.from(bytes).toString('base64');
@@ -55,13 +58,4 @@ export function moduleFiles(paths: StorePaths): ModuleFiles {
       });
     },
   };
-}
-
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { Digest, digestOfHex } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
+import { jsonOf } from '#shared/json.ts';
 import { Timestamp } from '#shared/schema/ids.ts';
 
 export const MAGIC = 'BILLET-BACKUP 1\n';
@@ -187,13 +188,4 @@ function parsed<T>(schema: z.ZodType<T>, text: string, what: string): T {
   const result = schema.safeParse(jsonOf(text));
   if (result.success) return result.data;
   throw damaged(`its ${what} cannot be read`, result.error);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

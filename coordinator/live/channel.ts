@@ -4,6 +4,7 @@
 import type { Writable } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { BilletError } from '#shared/errors.ts';
+import { jsonOf } from '#shared/json.ts';
 import {
   type CoordinatorMessage,
   type Heartbeat,
@@ -185,13 +186,5 @@ function refusalOf({ admit }: Line): unknown {
     return null;
   } catch (error) {
     return error;
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

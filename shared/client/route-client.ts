@@ -2,6 +2,7 @@
 // document into a BilletError. Opens no connection itself, and never retries.
 
 import type { z } from 'zod';
+import { jsonOf } from '#shared/json.ts';
 import { BilletError } from '../errors.ts';
 import type { Reply, Route } from '../routes/route.ts';
 import { problemError } from './problem.ts';
@@ -181,7 +182,7 @@ async function readText(response: HttpResponse, where: string): Promise<string> 
 
 function parseReply<R extends Route>(route: R, text: string, where: string): Reply<R> {
   if (route.form === 'text') return text as Reply<R>;
-  const parsed = route.reply.safeParse(jsonOf(text));
+  const parsed = route.reply.safeParse(jsonOf(text === '' ? '{}' : text));
   if (parsed.success) return parsed.data as Reply<R>;
   const [issue] = parsed.error.issues;
   throw new BilletError(
@@ -189,16 +190,6 @@ function parseReply<R extends Route>(route: R, text: string, where: string): Rep
     `${where} answered what its schema does not allow: ${issue?.path.join('.')}: ${issue?.message}`,
     { hint: 'compare the versions of both sides with `billet --version`', cause: parsed.error },
   );
-}
-
-/** Undefined when it is not JSON; the schema then says so. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text === '' ? '{}' : text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 function downError(where: string, cause: unknown): BilletError {

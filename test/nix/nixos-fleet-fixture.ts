@@ -1,13 +1,10 @@
 // A coordinator of the lab with two nodes whose systems are NixOS closures: one that runs, and one that is
 // to be installed onto a disk.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { billetWith } from '../../lab/command.ts';
-import { startFleet } from '../../lab/fleet.ts';
-import { freePort } from '../../lab/power.ts';
 import { Instance } from '../../shared/schema/records.ts';
-import type { GuestFleet } from '../package/guest-fleet.ts';
+import { fleetGround, type GuestFleet } from '../package/guest-fleet.ts';
 
 export const NODE = 'nixos-1';
 export const BLANK = { node: 'nixos-2', serial: 'target' } as const;
@@ -34,18 +31,7 @@ export async function nixosFleet(
   signal: AbortSignal,
   { key, blankClosure }: NixosFleetOptions,
 ): Promise<NixosFleet> {
-  const keys = join(dir, 'release');
-  await billetWith(null, signal)('module', 'keygen', keys);
-  const policy = join(dir, 'trust-policy.json');
-  const rules = [{ modules: ['*'], keys: [await readFile(`${keys}.pub`, 'utf8')] }];
-  await writeFile(policy, JSON.stringify({ format: 1, mode: 'enforce', rules, nixKeys: [key] }));
-  const fleet = await startFleet({
-    stateDir: join(dir, 'coordinator'),
-    httpsPort: await freePort(),
-    httpPort: await freePort(),
-    heartbeatSeconds: 2,
-    signal,
-  });
+  const { fleet, policy, releaseKey } = await fleetGround(dir, signal, { nixKeys: [key] });
   const { billet } = fleet;
   const plan = { profile: 'nixos-disko', disk: { serial: BLANK.serial } };
   const documents = join(dir, 'fleet.yaml');
@@ -70,7 +56,7 @@ export async function nixosFleet(
   const instance = Instance.parse(await billet('instance', 'create', NODE));
   await billet('instance', 'create', BLANK.node);
   return {
-    ...{ fleet, node: NODE, instance, policy, releaseKey: `${keys}.key` },
+    ...{ fleet, node: NODE, instance, policy, releaseKey },
     identity: await identity(NODE),
     files: [{ name: 'blank.json', from: await identity(BLANK.node) }],
   };

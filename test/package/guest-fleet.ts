@@ -27,13 +27,24 @@ export interface GuestFleet {
 
 export const NODE = 'debian-1';
 
-export async function guestFleet(dir: string, signal: AbortSignal): Promise<GuestFleet> {
+export interface FleetGround {
+  readonly fleet: Fleet;
+  /** A trust policy for all modules by one key, and that key. */
+  readonly policy: string;
+  readonly releaseKey: string;
+}
+
+/** A coordinator whose nodes trust a new key; `more` goes into their trust policy. */
+export async function fleetGround(
+  dir: string,
+  signal: AbortSignal,
+  more: object = {},
+): Promise<FleetGround> {
   const keys = join(dir, 'release');
   await billetWith(null, signal)('module', 'keygen', keys);
   const policy = join(dir, 'trust-policy.json');
   const rules = [{ modules: ['*'], keys: [await readFile(`${keys}.pub`, 'utf8')] }];
-  await writeFile(policy, JSON.stringify({ format: 1, mode: 'enforce', rules }));
-
+  await writeFile(policy, JSON.stringify({ format: 1, mode: 'enforce', rules, ...more }));
   const fleet = await startFleet({
     stateDir: join(dir, 'coordinator'),
     httpsPort: await freePort(),
@@ -41,7 +52,12 @@ export async function guestFleet(dir: string, signal: AbortSignal): Promise<Gues
     heartbeatSeconds: 2,
     signal,
   });
-  await pushModules(fleet, dir, `${keys}.key`, signal);
+  return { fleet, policy, releaseKey: `${keys}.key` };
+}
+
+export async function guestFleet(dir: string, signal: AbortSignal): Promise<GuestFleet> {
+  const { fleet, policy, releaseKey } = await fleetGround(dir, signal);
+  await pushModules(fleet, dir, releaseKey, signal);
   const { billet } = fleet;
   await billet('node', 'create', NODE, '--module', 'web:stable', '--module', 'tools:stable');
   const instance = Instance.parse(await billet('instance', 'create', NODE));
