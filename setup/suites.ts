@@ -30,8 +30,14 @@ const ALONE: ReadonlySet<string> = new Set([
   'walk',
 ]);
 
-/** The last of them begins first, so that at the end no processor waits for them. */
-const LONGEST: readonly string[] = ['reproducible', 'boot', 'persist', 'slots'];
+/** They begin before the others, in this order, so that at the end no processor waits for them. */
+const LONGEST: readonly string[] = ['slots', 'persist', 'boot', 'reproducible'];
+
+/** The others keep their order. */
+function beginsAt({ name }: { readonly name: string }): number {
+  const place = LONGEST.indexOf(name);
+  return place < 0 ? LONGEST.length : place;
+}
 
 export interface Turn<S> {
   /** How many of them run at once. */
@@ -52,7 +58,7 @@ export function inTurns<S extends { readonly name: string; readonly kind: string
     const alone = ofKind.filter(({ name }) => ALONE.has(name));
     const pairs = ofKind
       .filter(({ name }) => !ALONE.has(name))
-      .sort((a, b) => LONGEST.indexOf(b.name) - LONGEST.indexOf(a.name));
+      .sort((a, b) => beginsAt(a) - beginsAt(b));
     const turns: Turn<S>[] = alone.map((suite) => ({ lanes: 1, suites: [suite] }));
     return pairs.length === 0 ? turns : [...turns, { lanes: 2, suites: pairs }];
   });
