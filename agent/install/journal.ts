@@ -9,7 +9,7 @@ import { encodeRecord, type InstallRecord, recordOffset } from './record.ts';
 export interface InstallJournal {
   readonly record: InstallRecord;
   /** Durable when it resolves. */
-  note(change: Partial<Pick<InstallRecord, 'done' | 'recoveryKey'>>): Promise<void>;
+  note(change: Partial<Pick<InstallRecord, 'done' | 'givenUp' | 'recoveryKey'>>): Promise<void>;
 }
 
 export type WriteRecord = (device: string, record: InstallRecord) => Promise<void>;
@@ -45,6 +45,7 @@ export function firstRecord(
   if (resumes && record !== null) return record;
   return {
     ...{ format: 1, instance: desired.instance, event, done: [], recoveryKey: null },
+    givenUp: [],
     profile: profile.name as InstallRecord['profile'],
     sequence: record?.sequence ?? 0,
   };

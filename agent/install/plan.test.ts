@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { INSTALL_STEPS } from '#shared/schema/install-report.ts';
+import { INSTALL_STEPS, type InstallStep } from '#shared/schema/install-report.ts';
 import { type InstallDecision, planInstall } from './plan.ts';
 import { EVENT, laidOut, OTHER_EVENT, planRequest, record, seenDisk } from './testing.ts';
-import { wipeId } from './wipe-id.ts';
+import { signatureId, wipeId } from './wipe-id.ts';
 
 const EXT4 = [{ startBytes: 0, offset: '0x438', type: 'ext4', label: 'precious', uuid: 'u' }];
+const GIVEN = { givenUp: EXT4.map(signatureId) };
 const plan = (...args: Parameters<typeof planRequest>) => planInstall(planRequest(...args));
 const code = (decision: InstallDecision) =>
   decision.kind === 'refuse' ? decision.problem.code : decision.kind;
@@ -30,7 +31,7 @@ test('what began under this event goes on after the steps that are over', () => 
   const decision = plan([begun]);
   assert.deepEqual(steps(decision), ['loader', 'slot', 'state', 'finish']);
   assert.ok(decision.kind === 'install' && decision.resumes && !decision.releases);
-  const claimed = seenDisk('vda', { record: record([]), signatures: EXT4 });
+  const claimed = seenDisk('vda', { record: record([], GIVEN), signatures: EXT4 });
   assert.deepEqual(steps(plan([claimed])), INSTALL_STEPS, 'a wipe that was cut off is taken again');
   const lost = seenDisk('vda', { record: record(['wipe', 'partition', 'format', 'loader']) });
   assert.deepEqual(steps(plan([lost])), INSTALL_STEPS.slice(1), 'without its table, from there');
@@ -85,12 +86,13 @@ test('an installation of this instance that never ended is not foreign; one that
 test('what somebody else put onto a disk since is theirs, whatever journal is still before it', () => {
   const foreign = laidOut('ie-aaaaaaaaaaaaaaaa');
   const GPT = [{ startBytes: 0, offset: '0x200', type: 'gpt' }];
+  const contents = [foreign, { signatures: EXT4 }, { signatures: [...GPT, ...EXT4] }];
+  const cuts = [[], ['wipe'], ['wipe', 'partition']] as const;
   for (const event of [EVENT, OTHER_EVENT])
-    for (const content of [foreign, { signatures: EXT4 }, { signatures: [...GPT, ...EXT4] }]) {
-      const reused = seenDisk('vda', {
-        record: record(['wipe', 'partition'], { event }),
-        ...content,
-      });
+    for (const [content, done] of contents.flatMap((each) =>
+      cuts.map((cut) => [each, cut] as const),
+    )) {
+      const reused = seenDisk('vda', { record: record(done, { event }), ...content });
       assert.equal(code(plan([reused])), 'INSTALL_DISK_HOLDS_DATA');
       const decision = plan([reused], { wipeId: wipeId(reused.disk, reused.signatures) });
       assert.deepEqual(steps(decision), INSTALL_STEPS);
@@ -98,6 +100,26 @@ test('what somebody else put onto a disk since is theirs, whatever journal is st
     }
   const torn = seenDisk('vda', { record: record(['wipe', 'partition']), signatures: GPT });
   assert.deepEqual(steps(plan([torn])), INSTALL_STEPS.slice(1), 'a table that was torn');
+});
+
+test('a wipe that was cut off goes on with what is left of what was given up, and with nothing else', () => {
+  const held = [...EXT4, ...EXT4.map((each) => ({ ...each, startBytes: 2 ** 20, uuid: 'v' }))];
+  const claim = record([], { givenUp: held.map(signatureId) });
+  const left = (signatures: typeof held) =>
+    code(plan([seenDisk('vda', { record: claim, signatures })]));
+  assert.deepEqual([left(held), left(held.slice(1)), left([])], ['install', 'install', 'install']);
+  const since = EXT4.map((each) => ({ ...each, uuid: 'made since' }));
+  assert.equal(left(since), 'INSTALL_DISK_HOLDS_DATA');
+});
+
+test('a table that a program is just making is ours before it is called so', () => {
+  const made = { gpt: { diskGuid: 'its own', partitions: [] }, signatures: EXT4 };
+  const profiles = planRequest([]).profiles.map((each) => ({ ...each, tableByProgram: true }));
+  const then = (done: readonly InstallStep[]) =>
+    code(plan([seenDisk('vda', { record: record(done), ...made })], {}, { profiles }));
+  assert.equal(then(['wipe']), 'install');
+  assert.equal(then([]), 'INSTALL_DISK_HOLDS_DATA');
+  assert.equal(then(['wipe', 'partition']), 'INSTALL_DISK_HOLDS_DATA');
 });
 
 test('data of this boot leave another disk, too, where both are encrypted: LUKS has one name', () => {

@@ -57,7 +57,9 @@ export function planInstall(request: PlanRequest): InstallDecision {
   try {
     assertInstallable(request);
     const profile = profileOf(request);
-    const begun = disks.find((disk) => disk.record?.event === event && isOwnBeginning(disk));
+    const begun = disks.find(
+      (disk) => disk.record?.event === event && isOwnBeginning(disk, request.profiles),
+    );
     if (begun !== undefined) return resume(begun, profile, request, candidates);
     if (found.problem !== null) throw found.problem;
     const on = disks.find(({ disk }) => disk.name === found.chosen.name);
@@ -181,10 +183,10 @@ function assertUnused({ disk, users, unreadable }: SeenDisk): void {
 }
 
 /** Empty, an installation of this instance that never ended, or given up by its name. */
-function assertGivenUp(on: SeenDisk, { order: { plan }, instance }: PlanRequest): void {
+function assertGivenUp(on: SeenDisk, { order: { plan }, instance, profiles }: PlanRequest): void {
   const { disk, signatures, record } = on;
   if (signatures.length === 0) return;
-  if (record?.instance === instance && isOwnBeginning(on)) return;
+  if (record?.instance === instance && isOwnBeginning(on, profiles)) return;
   const id = wipeId(disk, signatures);
   if (plan.wipeId === id) return;
   const other = plan.wipeId === null ? '' : `, and the plan gives up ${plan.wipeId}`;

@@ -7,6 +7,7 @@ import { guidBytes, guidText, parseGpt } from './gpt.ts';
 import {
   decodeRecord,
   encodeRecord,
+  GIVEN_UP_MAX,
   newestRecord,
   RECORD_BLOCK_BYTES,
   recordOffset,
@@ -14,7 +15,11 @@ import {
 import { EVENT, record } from './testing.ts';
 
 test('a record comes back as it was written, in one block', () => {
-  const full = record(INSTALL_STEPS, { recoveryKey: 'A'.repeat(2048), sequence: 9 });
+  const full = record(INSTALL_STEPS, {
+    recoveryKey: 'A'.repeat(2048),
+    givenUp: Array.from({ length: GIVEN_UP_MAX }, (_, n) => n.toString(16).padStart(8, '0')),
+    sequence: Number.MAX_SAFE_INTEGER,
+  });
   const block = encodeRecord(full);
   assert.equal(block.length, RECORD_BLOCK_BYTES);
   assert.deepEqual(decodeRecord(block), full);

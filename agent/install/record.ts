@@ -10,9 +10,13 @@ import { jsonOf } from '#shared/json.ts';
 import { InstanceId, ResourceName } from '#shared/schema/ids.ts';
 import { InstallEventId } from '#shared/schema/install-plan.ts';
 import { INSTALL_STEPS, InstallStep } from '#shared/schema/install-report.ts';
+import { SignatureId } from './wipe-id.ts';
 
 export const RECORD_BLOCK_BYTES = 4096;
 export const RECORD_OFFSETS = [2 ** 20 - 8192, 2 ** 20 - 4096] as const;
+
+/** A disk has two for each partition at most, and some of its own; of what is beyond, nothing is known. */
+export const GIVEN_UP_MAX = 128;
 
 export const InstallRecord = z.object({
   format: z.literal(1),
@@ -23,6 +27,8 @@ export const InstallRecord = z.object({
   profile: ResourceName,
   /** Steps that are over. All of them: installed. */
   done: z.array(InstallStep).max(INSTALL_STEPS.length),
+  /** What was on the disk when it was claimed, by its names (`signatureId`): until it is wiped, that is ours. */
+  givenUp: z.array(SignatureId).max(GIVEN_UP_MAX),
   /** Sealed to the operator, for every report to the coordinator; base64. */
   recoveryKey: z.base64().max(2048).nullable(),
 });

@@ -6,7 +6,7 @@ import { diskGuid, eventSeed } from './event-ids.ts';
 import type { Gpt } from './gpt.ts';
 import type { InstalledDisk } from './ports.ts';
 import { type InstallRecord, isFinished } from './record.ts';
-import { NAMELESS, type Signature } from './wipe-id.ts';
+import { NAMELESS, type Signature, signatureId } from './wipe-id.ts';
 
 /** What one look at its beginning tells. */
 export interface SeenTable extends ObservedDisk {
@@ -36,6 +36,8 @@ export interface Profile {
   /** Labels of the partitions that have to be there. */
   readonly labels: readonly string[];
   readonly encrypts: boolean;
+  /** A program makes the table, and only then it is called the event's. */
+  readonly tableByProgram?: boolean;
 }
 
 export const PARTITION = {
@@ -62,14 +64,21 @@ const TORN: ReadonlySet<string> = new Set(['gpt', 'PMBR', NAMELESS]);
 
 /**
  * Nothing is on it but what its journal began and did not end. A journal outlives its disk's reuse (the gap
- * before the first partition is nobody's), so that it counts only with the table that it says it made.
+ * before the first partition is nobody's), so that it counts only with what was given up when the disk was
+ * claimed, with nothing after that was wiped, and then with the table that it says it made.
  */
-export function isOwnBeginning(disk: SeenDisk): boolean {
+export function isOwnBeginning(disk: SeenDisk, profiles: readonly Profile[]): boolean {
   const { record, gpt, signatures } = disk;
   if (record === null || isFinished(record)) return false;
-  if (!record.done.includes('partition') || isLaidOutBy(disk, record.event)) return true;
-  const isRest = signatures.every((each) => each.startBytes === 0 && TORN.has(each.type));
-  return gpt === null && isRest;
+  if (isLaidOutBy(disk, record.event)) return true;
+  const { done, givenUp, profile } = record;
+  const isRest = (each: Signature) => gpt === null && each.startBytes === 0 && TORN.has(each.type);
+  if (!done.includes('wipe'))
+    return signatures.every((each) => isRest(each) || givenUp.includes(signatureId(each)));
+  const isBeingMade =
+    !done.includes('partition') &&
+    profiles.some(({ name, tableByProgram }) => name === profile && tableByProgram === true);
+  return isBeingMade || (gpt === null && signatures.every(isRest));
 }
 
 /** The device nodes of an installed disk; null as long as one is missing. */

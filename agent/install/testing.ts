@@ -42,7 +42,7 @@ export const record = (
 ): InstallRecord =>
   InstallRecord.parse({
     ...{ format: 1, sequence: 1, instance: INSTANCE, event: EVENT, profile: 'single-disk' },
-    ...{ done, recoveryKey: null, ...more },
+    ...{ done, givenUp: [], recoveryKey: null, ...more },
   });
 
 /** As step `partition` leaves it. */

@@ -1,5 +1,6 @@
 // Names the content of a disk, so that an operator can give up just that. Pure.
 
+import { z } from 'zod';
 import { hexOf, sha256 } from '#shared/digest.ts';
 import type { Disk } from '#shared/schema/facts.ts';
 import type { WipeId } from '#shared/schema/install-plan.ts';
@@ -17,12 +18,23 @@ export interface Signature {
   readonly uuid?: string | undefined;
 }
 
+/** One of them, short enough to stand among many in the journal on the disk. */
+export const SignatureId = z
+  .string()
+  .regex(/^[0-9a-f]{8}$/)
+  .brand('SignatureId');
+export type SignatureId = z.infer<typeof SignatureId>;
+
+export const signatureId = (signature: Signature): SignatureId =>
+  hexOf(sha256(wordsOf(signature))).slice(0, 8) as SignatureId;
+
+const wordsOf = ({ startBytes, offset, type, label, uuid }: Signature): string =>
+  [startBytes, offset, type, label ?? '', uuid ?? ''].join(' ');
+
 /** Kernel names are not in it: they move from boot to boot. */
 export function wipeId(disk: Disk, signatures: readonly Signature[]): WipeId {
   const names = [...(disk.byId ?? [])].sort();
-  const found = signatures.map(({ startBytes, offset, type, label, uuid }) =>
-    [startBytes, offset, type, label ?? '', uuid ?? ''].join(' '),
-  );
+  const found = signatures.map(wordsOf);
   const { serial = '', wwn = '', sizeBytes } = disk;
   const content = JSON.stringify([names, serial, wwn, sizeBytes, found.sort()]);
   return `wipe-${hexOf(sha256(content)).slice(0, 16)}` as WipeId;

@@ -9,11 +9,13 @@ import type { InstallRecord } from '../record.ts';
 import type { SeenDisk } from '../seen.ts';
 import type { StepContext } from '../step.ts';
 import { record, seenDisk } from '../testing.ts';
+import { signatureId } from '../wipe-id.ts';
 import { partition } from './partition.ts';
 import { wipe } from './wipe.ts';
 
 const signal = new AbortController().signal;
 const SIZE = 4 * 2 ** 20;
+const EXT4 = [{ startBytes: 0, offset: '0x438', type: 'ext4', label: 'precious', uuid: 'u' }];
 
 async function setUp(t: TestContext, begin: InstallRecord, more: Partial<SeenDisk> = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'billet-steps-'));
@@ -53,9 +55,13 @@ test('a disk that took the name of the one that was chosen is not touched', asyn
 });
 
 test('the claim comes first, then what has names, then both ends; open LUKS of our own is closed', async (t) => {
-  const { on, calls, context, content } = await setUp(t, record([]), { holders: ['dm-0'] });
+  const { on, calls, context, content } = await setUp(t, record([]), {
+    holders: ['dm-0'],
+    signatures: EXT4,
+  });
   await wipe(context(on), signal);
-  assert.deepEqual(calls, ['lock', '{"done":[]}', 'wipefs']);
+  const claim = JSON.stringify({ done: [], givenUp: EXT4.map(signatureId) });
+  assert.deepEqual(calls, ['lock', claim, 'wipefs']);
   const bytes = await content();
   assert.ok(bytes.subarray(0, 2 ** 20 - 8192).every((byte) => byte === 0));
   assert.ok(bytes.subarray(2 ** 20 - 8192, SIZE - 2 ** 20).every((byte) => byte === 1));

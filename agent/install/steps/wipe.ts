@@ -2,8 +2,9 @@
 
 import { writeDevice } from '../../drivers/block-device.ts';
 import { eraseSignatures } from '../../drivers/wipefs.ts';
-import { RECORD_BLOCK_BYTES, RECORD_OFFSETS } from '../record.ts';
+import { GIVEN_UP_MAX, RECORD_BLOCK_BYTES, RECORD_OFFSETS } from '../record.ts';
 import { type Step, seeAgain } from '../step.ts';
+import { signatureId } from '../wipe-id.ts';
 
 const EDGE_BYTES = 2 ** 20;
 const AFTER_RECORD = RECORD_OFFSETS[1] + RECORD_BLOCK_BYTES;
@@ -16,7 +17,7 @@ export const wipe: Step = async (context, signal) => {
   await seeAgain(context);
   // Only LUKS of this agent's own may be open on it, which keeps the kernel from a new table.
   if (on.holders.length > 0) await vault?.lock(on.device, signal);
-  await journal.note({ done: [] });
+  await journal.note({ done: [], givenUp: on.signatures.map(signatureId).slice(0, GIVEN_UP_MAX) });
   onProgress(0.2);
   for (const { device } of on.partitions) await eraseSignatures(exec, device, signal);
   await eraseSignatures(exec, on.device, signal);

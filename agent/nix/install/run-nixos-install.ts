@@ -24,6 +24,7 @@ const NIXOS_PROFILE: Profile = {
   sizeBytesMin: 1024 ** 3,
   labels: [],
   encrypts: false,
+  tableByProgram: true,
 };
 
 export type NixosInstallOutcome =
