@@ -37,7 +37,7 @@ export interface Hardware {
   readonly signal: AbortSignal;
 }
 
-const SHELL_LIMIT_MS = 120_000;
+const SHELL_LIMIT_MS = 240_000;
 
 /** Console for people and tests, and the shell that tests look with. */
 const COMMAND_LINE = `console=ttyS0 quiet panic=10 ${SHELL_WORD} systemd.show_status=false`;

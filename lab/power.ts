@@ -41,6 +41,13 @@ export interface WaitLimits {
 const CONSOLE_LIMIT = 64 * 1024;
 
 /**
+ * How long suites wait for a boot, and for a change of what runs: over twice of what either takes where two
+ * machines share two processors. Shared hosts are slower by a half for minutes.
+ */
+export const BOOT_MS = 480_000;
+export const CHANGE_MS = 300_000;
+
+/**
  * Processors of a lab's machine: two, or what BILLET_LAB_CPUS says. Where two machines share two processors,
  * one each is faster: of two pairs, each waits for its other half (docs/performance.md).
  */

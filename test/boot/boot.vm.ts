@@ -5,13 +5,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Task } from '#shared/schema/task.ts';
 import { createNode, type LabNode, shellOf, switchOn, untilInstance } from '../../lab/node.ts';
-import type { PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, CHANGE_MS, type PoweredMachine } from '../../lab/power.ts';
 import type { Shell } from '../../lab/shell.ts';
 import { makeVariant } from '../../lab/variants.ts';
 import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
 
-const BOOT_MS = 240_000;
-const CHANGE_MS = 180_000;
 const MOTD = '/usr/share/billet/tools/motd';
 
 let stage: Stage;
@@ -225,12 +223,12 @@ test('a module that is taken away is detached, with its mount', {
 });
 
 test('a reboot is done when another boot id is seen, and the node comes back over the network', {
-  timeout: BOOT_MS + 30_000,
+  timeout: 2 * BOOT_MS,
 }, async () => {
   const before = (await stage.fleet.instance(node.instance)).heartbeat?.bootId;
   const from = machine.sightings.length;
   shell.close();
-  const done = await task('reboot', node.name, '--timeout', '240');
+  const done = await task('reboot', node.name, '--timeout', String(BOOT_MS / 1000));
   assert.equal(done.state, 'succeeded');
   const after = await untilInstance(
     stage.fleet,

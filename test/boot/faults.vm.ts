@@ -14,13 +14,11 @@ import {
   tokenIdentity,
   untilInstance,
 } from '../../lab/node.ts';
-import { freePort, type PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, CHANGE_MS, freePort, type PoweredMachine } from '../../lab/power.ts';
 import { makeVariant } from '../../lab/variants.ts';
 import { type Line, openLine, startProcessFleet } from './faults-fixture.ts';
 import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
 
-const BOOT_MS = 240_000;
-const CHANGE_MS = 120_000;
 const MiB = 1024 * 1024;
 
 let stage: Stage;

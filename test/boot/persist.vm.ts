@@ -13,13 +13,10 @@ import {
   tokenIdentity,
   untilInstance,
 } from '../../lab/node.ts';
-import type { PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, CHANGE_MS, type PoweredMachine } from '../../lab/power.ts';
 import { makeVariant } from '../../lab/variants.ts';
 import { run } from '../../setup/build/drivers/run.ts';
 import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
-
-const BOOT_MS = 240_000;
-const CHANGE_MS = 120_000;
 
 let stage: Stage;
 let node: LabNode;

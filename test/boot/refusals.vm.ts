@@ -11,12 +11,11 @@ import {
   tokenIdentity,
   untilInstance,
 } from '../../lab/node.ts';
-import type { PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, type PoweredMachine } from '../../lab/power.ts';
 import { makeVariant } from '../../lab/variants.ts';
 import { assertVerified, openStage, type Stage } from './machine-fixture.ts';
 
-const BOOT_MS = 240_000;
-const REFUSAL_MS = 120_000;
+const REFUSAL_MS = 240_000;
 
 let stage: Stage;
 

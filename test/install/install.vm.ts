@@ -15,14 +15,13 @@ import { newestRecord, RECORD_BLOCK_BYTES, RECORD_OFFSETS } from '../../agent/in
 import { PARTITION } from '../../agent/install/seen.ts';
 import { entryName, freshEntry } from '../../agent/slots/entry-name.ts';
 import type { Chassis } from '../../lab/chassis.ts';
-import type { PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, type PoweredMachine } from '../../lab/power.ts';
 import { openRack, type Rack } from '../../lab/rack.ts';
 import { openStage, type Stage } from '../boot/machine-fixture.ts';
 
 const NODE = 'disk-1';
 const GIB = 2 ** 30;
 const [ROOT, OTHER] = ['the-root', 'another'];
-const BOOT_MS = 240_000;
 /** blkdebug(QEMU docs/devel/blkdebug.txt): the first write fails, and no other. */
 const FIRST_WRITE_FAILS =
   '[inject-error]\nevent = "none"\niotype = "write"\nerrno = "5"\nonce = "on"\n';

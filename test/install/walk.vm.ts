@@ -13,16 +13,13 @@ import type { Instance } from '#shared/schema/records.ts';
 import { billet } from '../../cli/testing.ts';
 import type { Chassis } from '../../lab/chassis.ts';
 import { shellOf } from '../../lab/node.ts';
-import type { PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, type PoweredMachine } from '../../lab/power.ts';
 import { openRack, type Rack } from '../../lab/rack.ts';
 import { assertVerified, openStage, type Stage } from '../boot/machine-fixture.ts';
 
 const GIB = 1024 ** 3;
 const TREE = join(import.meta.dirname, '../..');
 const DOCUMENTS = join(TREE, 'examples/bare-metal/fleet');
-/** Two emulated machines share two processors. */
-const INSTALL_MS = 480_000;
-const BOOT_MS = 480_000;
 
 /** As examples/bare-metal/fleet/machines.yaml knows them. The data disks are not to be touched. */
 const MACHINES = [
@@ -94,14 +91,14 @@ const uptime = (machine: PoweredMachine, marker: string, from = 0): string =>
     ?.atSeconds.toFixed(0)} s`;
 
 test('one ISO installs two blank machines onto the disks that their classes mean', {
-  timeout: INSTALL_MS,
+  timeout: BOOT_MS,
 }, async () => {
   await Promise.all(
     NODES.map(async (name) => {
       const machine = await switchOn(name, true);
-      const { fields } = await reached(machine, 'install-plan', INSTALL_MS - 20_000);
+      const { fields } = await reached(machine, 'install-plan', BOOT_MS - 20_000);
       assert.equal(fields.serial, `${name.split('-')[0]}-root`);
-      await reached(machine, 'installed', INSTALL_MS - 10_000);
+      await reached(machine, 'installed', BOOT_MS - 10_000);
       process.stderr.write(`# ${name}: ${uptime(machine, 'installed')}\n`);
     }),
   );

@@ -16,11 +16,10 @@ import {
   tokenIdentity,
   untilInstance,
 } from '../../lab/node.ts';
-import type { PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, type PoweredMachine } from '../../lab/power.ts';
 import { openStage, type Stage } from '../boot/machine-fixture.ts';
 import { type Router, startRouter } from './ethernet-fixture.ts';
 
-const BOOT_MS = 300_000;
 const CARDS = ['52:54:00:b1:22:01', '52:54:00:b1:22:02'];
 const STATIC = [
   `ifname=left:${CARDS[0]} ifname=right:${CARDS[1]}`,

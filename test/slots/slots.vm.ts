@@ -14,7 +14,7 @@ import { normalizeRecoveryKey } from '#shared/recovery/recovery-key.ts';
 import type { Instance } from '#shared/schema/records.ts';
 import { CHASSIS_WORDS, type Chassis } from '../../lab/chassis.ts';
 import { shellOf } from '../../lab/node.ts';
-import type { PoweredMachine } from '../../lab/power.ts';
+import { BOOT_MS, type PoweredMachine } from '../../lab/power.ts';
 import { openRack, type Rack } from '../../lab/rack.ts';
 import { openStage, type Stage } from '../boot/machine-fixture.ts';
 import { tearBootImage } from './torn-slot-fixture.ts';
@@ -22,7 +22,6 @@ import { tearBootImage } from './torn-slot-fixture.ts';
 const NODE = 'vault-1';
 const DISK = 'the-vault';
 const GIB = 2 ** 30;
-const BOOT_MS = 480_000;
 const OPERATOR = generateRecoveryKeyPair();
 
 let stage: Stage;
