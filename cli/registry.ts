@@ -4,6 +4,10 @@
 import { openRegistry, type Registry } from '#shared/artifact/oci/registry.ts';
 import type { Coordinator } from './client.ts';
 import type { CommandIo } from './command-io.ts';
+import { clean } from './output.ts';
+
+/** Of the first failures nobody needs to know: they cost less than a second. */
+const QUIET_FAILURES = 2;
 
 /** Opens no connection yet. Throws ARGUMENT_INVALID for a name that is no repository. */
 export const openRepository = (
@@ -19,4 +23,9 @@ export const openRepository = (
     clock: io.clock,
     random: Math.random,
     signal: io.signal,
+    onRetry({ message, failure, attempts }) {
+      if (failure <= QUIET_FAILURES) return;
+      const start = io.interactive ? '\r\u001b[K' : '';
+      io.stderr.write(`${start}${clean(message)}: try ${failure + 1} of ${attempts}\n`);
+    },
   });

@@ -2,9 +2,9 @@
 // stalled connection. Stores nothing.
 
 import { BilletError } from '../../errors.ts';
-import { delayMs } from './backoff.ts';
-import { failed, gaveUp, isTransient, transient } from './registry-error.ts';
+import { failed, isTransient, transient } from './registry-error.ts';
 import { type Ask, drop, type Reply, type Requester } from './registry-request.ts';
+import { backOff } from './registry-retry.ts';
 import type { Descriptor } from './schema.ts';
 import type { BlobOptions } from './source.ts';
 import { digestVerifier } from './verified.ts';
@@ -43,9 +43,8 @@ export async function* streamBlob(
       failures = verifier.received - lastFailureAt >= PROGRESS_BYTES ? 1 : failures + 1;
       lastFailureAt = verifier.received;
       const most = verifier.received >= PROGRESS_BYTES ? attemptsForRest : attempts;
-      if (failures >= most) throw gaveUp(ask.what, failures, error);
-      const waitMs = delayMs(connection.backoff, failures, connection.random, error.retryAfterMs);
-      await connection.clock.sleep(waitMs, signal ?? new AbortController().signal);
+      const failure = { what: ask.what, failure: failures, attempts: most, error };
+      await backOff(connection, failure, signal);
     }
   } while (verifier.received < descriptor.size);
   verifier.finish();

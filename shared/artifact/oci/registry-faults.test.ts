@@ -70,8 +70,11 @@ test('a registry that is away for longer is waited for in mid-layer, and not bef
   // Without that patience it is given up, and what had come is lost.
   await fails(pull(hastyClient((await away()).origin)), 'REGISTRY_FAILED');
   const never = await fakeServer(t, (_request, response) => response.destroy());
-  await fails(pull(hastyClient(never.origin, { backoff })), 'REGISTRY_FAILED');
+  const told: number[] = [];
+  const onRetry = ({ failure }: { readonly failure: number }) => told.push(failure);
+  await fails(pull(hastyClient(never.origin, { backoff, onRetry })), 'REGISTRY_FAILED');
   assert.equal(never.asked.length, 3);
+  assert.deepEqual(told, [1, 2], 'the last failure is the error itself');
 });
 
 test('a registry without ranges is read again from the start, and nothing comes twice', async (t) => {

@@ -3,11 +3,10 @@
 
 import type { Readable } from 'node:stream';
 import { type Dispatcher, request } from 'undici';
-import type { Clock } from '../../clock.ts';
 import { BilletError } from '../../errors.ts';
-import { type Backoff, delayMs } from './backoff.ts';
 import { type Authenticator, authenticator, type Credentials } from './registry-auth.ts';
-import { failed, gaveUp, isTransient, refusal, transient } from './registry-error.ts';
+import { failed, isTransient, refusal, transient } from './registry-error.ts';
+import { backOff, type RetryDeps } from './registry-retry.ts';
 import { type StallLimit, watched } from './registry-stall.ts';
 
 const MAX_REDIRECTS = 5;
@@ -15,17 +14,13 @@ const SMALL_BODY_BYTES = 1024 * 1024;
 /** Of a body that only explains, or that nobody needs. */
 const ASIDE_BYTES = 16 * 1024;
 
-export interface Connection {
+export interface Connection extends RetryDeps {
   /** `https://host:port`; http only for loopback and tests. */
   readonly origin: string;
   readonly dispatcher: Dispatcher;
   /** For other origins that the registry redirects to: no client certificate goes there. */
   readonly foreignDispatcher?: Dispatcher | undefined;
   readonly credentials?: Credentials | undefined;
-  readonly clock: Clock;
-  /** [0, 1), for jitter. */
-  readonly random: () => number;
-  readonly backoff: Backoff;
   /** A request without a reply for this long is a failure. */
   readonly timeoutMs: number;
   readonly stall: StallLimit;
@@ -141,9 +136,8 @@ export function requester(connection: Connection): Requester {
         return await attempt();
       } catch (error) {
         if (!isTransient(error)) throw error;
-        if (failure >= connection.backoff.attempts) throw gaveUp(what, failure, error);
-        const waitMs = delayMs(connection.backoff, failure, connection.random, error.retryAfterMs);
-        await connection.clock.sleep(waitMs, signal ?? new AbortController().signal);
+        const { attempts } = connection.backoff;
+        await backOff(connection, { what, failure, attempts, error }, signal);
       }
   };
 

@@ -15,6 +15,7 @@ import { failed } from './registry-error.ts';
 import { pushBlob, pushManifest } from './registry-push.ts';
 import { nextPage, type ReferrersClient, referrersOf } from './registry-referrers.ts';
 import { type Ask, bodyOf, drop, jsonOf, type Requester, requester } from './registry-request.ts';
+import type { RetryNews } from './registry-retry.ts';
 import { STALL_LIMIT, type StallLimit } from './registry-stall.ts';
 import type { PushTarget } from './registry-upload.ts';
 import { MANIFEST_LIMIT_BYTES } from './schema.ts';
@@ -36,6 +37,8 @@ export interface RegistryOptions {
   /** [0, 1): `Math.random`, or a fixed one in tests. */
   readonly random: () => number;
   readonly backoff?: Backoff;
+  /** Told of each failure that is tried again. */
+  readonly onRetry?: (news: RetryNews) => void;
   readonly stall?: StallLimit;
   /** A request without an answer for this long is tried again. */
   readonly timeoutMs?: number;
@@ -70,6 +73,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     clock: options.clock,
     random: options.random,
     backoff: options.backoff ?? REGISTRY_BACKOFF,
+    onRetry: options.onRetry,
     timeoutMs: options.timeoutMs ?? 30_000,
     stall: options.stall ?? STALL_LIMIT,
   });

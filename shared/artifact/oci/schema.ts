@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { Digest } from '../../digest.ts';
 import { BilletError } from '../../errors.ts';
+import { describeFaults } from '../../schema/faults.ts';
 import { MEDIA } from './media-types.ts';
 
 /** The largest manifest or index that is read or accepted (distribution-spec: at least 4 MiB). */
@@ -65,7 +66,7 @@ export function parseDocument<S extends z.ZodType>(
 ): z.infer<S> {
   const parsed = schema.safeParse(jsonOf(bytes, what));
   if (parsed.success) return parsed.data;
-  throw invalid(what, z.prettifyError(parsed.error));
+  throw invalid(what, describeFaults(parsed.error));
 }
 
 /**
