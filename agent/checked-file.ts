@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { jsonOf } from '#shared/json.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { diskError } from './drivers/disk-error.ts';
 import { readFileOrNull, writeFileAtomic } from './drivers/files.ts';
 
@@ -30,7 +31,7 @@ export async function readChecked<S extends z.ZodType>(
   if (checksum(JSON.stringify(checked.value)) !== checked.crc32)
     return damaged(path, 'its checksum is wrong');
   const parsed = schema.safeParse(checked.value);
-  if (!parsed.success) return damaged(path, z.prettifyError(parsed.error));
+  if (!parsed.success) return damaged(path, describeFaults(parsed.error));
   return { kind: 'whole', value: parsed.data };
 }
 

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { parseCommentedJson } from '#shared/commented-json.ts';
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { TrustPolicy } from '#shared/schema/trust-policy.ts';
 import { readFileOrNull } from './drivers/files.ts';
 import { IDENTITY_FILE } from './identity/file.ts';
@@ -52,7 +53,7 @@ async function loadJson<S extends z.ZodType>(
   if (bytes === null) return null;
   const parsed = schema.safeParse(jsonOf(bytes.toString('utf8'), file, parse));
   if (parsed.success) return parsed.data;
-  throw invalid(file, z.prettifyError(parsed.error), parsed.error);
+  throw invalid(file, describeFaults(parsed.error), parsed.error);
 }
 
 function jsonOf(text: string, file: string, parse: (text: string) => unknown): unknown {

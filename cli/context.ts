@@ -5,6 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import type { CommandIo } from './command-io.ts';
 
 export const Context = z.strictObject({
@@ -59,7 +60,7 @@ export function parseContext(text: string, file: string): Context {
   }
   const parsed = Context.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw invalid(file, z.prettifyError(parsed.error));
+  throw invalid(file, describeFaults(parsed.error));
 }
 
 function defaultFiles(io: CommandIo): string[] {

@@ -3,10 +3,10 @@
 
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import { LifecycleClass } from '#shared/schema/class.ts';
 import type { BootImage } from '#shared/schema/desired.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import type { ModuleRef } from '#shared/schema/module.ts';
 import { NodeSpec } from '#shared/schema/records.ts';
 import { collect, parseArgument } from './remote.ts';
@@ -128,7 +128,7 @@ async function readSpec(file: string): Promise<NodeSpec> {
   if (parsed.success) return parsed.data;
   throw new BilletError(
     'ARGUMENT_INVALID',
-    `${file} is no node spec: ${z.prettifyError(parsed.error)}`,
+    `${file} is no node spec: ${describeFaults(parsed.error)}`,
     { hint: 'start from `billet node show NAME --json`, its "spec"' },
   );
 }

@@ -1,10 +1,11 @@
 // What every command that speaks to a coordinator has in common: options, connection, arguments.
 
 import type { Command } from 'commander';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
 import type { Params } from '#shared/routes/route.ts';
 import { routes } from '#shared/routes/table.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { InstanceId, NodeName } from '#shared/schema/ids.ts';
 import { type Coordinator, connect } from './client.ts';
 import type { CommandIo } from './command-io.ts';
@@ -48,7 +49,7 @@ export function parseArgument<S extends z.ZodType>(
 ): z.infer<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const why = z.prettifyError(parsed.error).replace(/^✖ /, '');
+  const why = describeFaults(parsed.error);
   throw new BilletError('ARGUMENT_INVALID', `${what} ${shown(value)}: ${why}`, {
     hint: 'add --help to the command to see what it takes',
   });

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { parseCommentedJson } from '#shared/commented-json.ts';
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { TrustDomain } from '#shared/spiffe.ts';
 import { ProvidersConfig } from './providers/config.ts';
 import { SignalsConfig } from './signals/config.ts';
@@ -102,12 +103,8 @@ export async function loadConfig(args: readonly string[]): Promise<Config> {
 export function parseConfig(input: unknown, source = 'the configuration'): Config {
   const parsed = Config.safeParse(input);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) =>
-    issue.code === 'unrecognized_keys'
-      ? `unknown field${issue.keys.length > 1 ? 's' : ''} ${issue.keys.join(', ')}`
-      : `${issue.path.join('.')}: ${issue.message}`,
-  );
-  throw new BilletError('CONFIG_INVALID', `${source} is not valid: ${issues.join('; ')}`, {
+  const faults = describeFaults(parsed.error);
+  throw new BilletError('CONFIG_INVALID', `${source} is not valid: ${faults}`, {
     hint: `the fields are ${Object.keys(Config.shape).join(', ')}`,
   });
 }

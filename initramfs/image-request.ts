@@ -2,12 +2,12 @@
 // what cannot be used.
 
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
 import { parsePolicy, trustFor } from '#shared/artifact/signature/policy.ts';
 import type { Clock } from '#shared/clock.ts';
 import { BilletError } from '#shared/errors.ts';
 import { BootImageInfo } from '#shared/schema/boot-image-info.ts';
 import { BootImage } from '#shared/schema/desired.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { DEFAULT_COMMAND_LINE } from './medium.ts';
 import { openSigner, type Signer } from './secure-boot.ts';
 
@@ -79,7 +79,7 @@ function infoOf({ name, sequence, version, builtAt, coordinator, ca }: ImageRequ
     return Object.fromEntries(
       Object.entries(parsed.data).filter(([key]) => key in given),
     ) as CheckedRequest['info'];
-  throw invalid(z.prettifyError(parsed.error), '`billet image build --help` says what each is');
+  throw invalid(describeFaults(parsed.error), '`billet image build --help` says what each is');
 }
 
 function commandLineOf(text: string): string {

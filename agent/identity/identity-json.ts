@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import type { IdentityValues } from './strategy.ts';
 
 const text = z.string().min(1).max(4096);
@@ -16,8 +17,7 @@ export function parseIdentityJson(json: string, where: string): IdentityValues {
     return Object.fromEntries(
       Object.entries(parsed.data).filter(([, value]) => value !== undefined),
     ) as IdentityValues;
-  const [issue] = parsed.error.issues;
-  throw invalid(where, `${issue?.path.join('.')} ${issue?.message}`, parsed.error);
+  throw invalid(where, describeFaults(parsed.error), parsed.error);
 }
 
 function parseJson(json: string, where: string): unknown {

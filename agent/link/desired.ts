@@ -8,6 +8,7 @@ import { BilletError } from '#shared/errors.ts';
 import { jsonOf } from '#shared/json.ts';
 import { getDesired } from '#shared/routes/node.ts';
 import { Desired, type Envelope } from '#shared/schema/desired.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import type { InstanceId } from '#shared/schema/ids.ts';
 import { lostBy, readChecked, setAside, writeChecked } from '../checked-file.ts';
 
@@ -43,10 +44,7 @@ export function readEnvelope(envelope: Envelope, instance: InstanceId): Desired 
   const parsed = Desired.safeParse(
     jsonOf(Buffer.from(envelope.payload, 'base64').toString('utf8')),
   );
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw invalid(`${issue?.path.join('.')}: ${issue?.message}`, parsed.error);
-  }
+  if (!parsed.success) throw invalid(describeFaults(parsed.error), parsed.error);
   if (parsed.data.instance !== instance) throw invalid(`it is for ${parsed.data.instance}`, null);
   return parsed.data;
 }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import type { ModuleLabel } from '#shared/schema/module.ts';
 import type { ModuleSettings } from './steps.ts';
 
@@ -14,7 +15,7 @@ export function assertSettings(label: ModuleLabel, settings: ModuleSettings): vo
   }
   const schema = z.fromJSONSchema(settingsSchema as Parameters<typeof z.fromJSONSchema>[0]);
   const parsed = schema.safeParse(settings);
-  if (!parsed.success) throw invalid(name, z.prettifyError(parsed.error));
+  if (!parsed.success) throw invalid(name, describeFaults(parsed.error));
 }
 
 function invalid(name: string, why: string): BilletError {

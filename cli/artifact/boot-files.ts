@@ -11,6 +11,7 @@ import { digestOfHex } from '#shared/digest.ts';
 import { BilletError } from '#shared/errors.ts';
 import { BootImageInfo } from '#shared/schema/boot-image-info.ts';
 import { BootImage } from '#shared/schema/desired.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 
 /** Those that travel as layers. */
 export const BOOT_LAYERS = {
@@ -75,7 +76,7 @@ function releaseOf(text: string | null, file: string): BootRelease | null {
     .pipe(BootImageInfo)
     .safeParse(text);
   if (!parsed.success)
-    throw new BilletError('ARGUMENT_INVALID', `${file}: ${z.prettifyError(parsed.error)}`, {
+    throw new BilletError('ARGUMENT_INVALID', `${file}: ${describeFaults(parsed.error)}`, {
       hint: 'it is written by `billet image build`, and the same as in the initramfs: build again',
     });
   const { name, sequence, version } = parsed.data;

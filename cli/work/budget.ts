@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { AREAS, type Area } from './gc.ts';
 
 const GIB = 1024 ** 3;
@@ -51,7 +52,7 @@ function parseBudget(text: string | null, path: string): z.infer<typeof BudgetFi
   try {
     const parsed = BudgetFile.safeParse(JSON.parse(text));
     if (parsed.success) return parsed.data;
-    throw invalid(path, z.prettifyError(parsed.error).replace(/^✖ /, ''));
+    throw invalid(path, describeFaults(parsed.error));
   } catch (cause) {
     if (cause instanceof BilletError) throw cause;
     throw invalid(path, 'not JSON', cause);

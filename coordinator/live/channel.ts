@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { BilletError } from '#shared/errors.ts';
 import { jsonOf } from '#shared/json.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import {
   type CoordinatorMessage,
   type Heartbeat,
@@ -165,7 +166,7 @@ async function answer(
     const json = jsonOf(text);
     const parsed = NodeMessage.safeParse(json);
     if (!parsed.success)
-      throw new BilletError('BODY_INVALID', `not a message: ${parsed.error.issues[0]?.message}`, {
+      throw new BilletError('BODY_INVALID', `not a message: ${describeFaults(parsed.error)}`, {
         hint: 'send {"type":"heartbeat","seq":…,"heartbeat":{…}}',
       });
     seq = parsed.data.seq;

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { jsonOf } from '#shared/json.ts';
 import { BilletError } from '../errors.ts';
 import type { Reply, Route } from '../routes/route.ts';
+import { describeFaults } from '../schema/faults.ts';
 import { problemError } from './problem.ts';
 import { tlsHint } from './tls-fault.ts';
 
@@ -184,10 +185,9 @@ function parseReply<R extends Route>(route: R, text: string, where: string): Rep
   if (route.form === 'text') return text as Reply<R>;
   const parsed = route.reply.safeParse(jsonOf(text === '' ? '{}' : text));
   if (parsed.success) return parsed.data as Reply<R>;
-  const [issue] = parsed.error.issues;
   throw new BilletError(
     'INTERNAL',
-    `${where} answered what its schema does not allow: ${issue?.path.join('.')}: ${issue?.message}`,
+    `${where} answered what its schema does not allow: ${describeFaults(parsed.error)}`,
     { hint: 'compare the versions of both sides with `billet --version`', cause: parsed.error },
   );
 }

@@ -33,7 +33,7 @@ const TrustedKey = z.union([
  * Who may sign with a certificate that lives for minutes ("keyless"): what the certificate authority
  * of the trust root wrote into it. Both have to be equal to the certificate's.
  */
-export const TrustedIdentity = z.strictObject({
+const TrustedIdentity = z.strictObject({
   /** Subject alternative name: a URI or an email address. A URI may end in `*` after its host. */
   identity: z
     .string()
@@ -49,7 +49,6 @@ export const TrustedIdentity = z.strictObject({
     .regex(/^https?:\/\/[^\s*]+$/, 'the URL of an OpenID Connect issuer'),
   comment: Comment,
 });
-export type TrustedIdentity = z.infer<typeof TrustedIdentity>;
 
 export const TrustRule = z
   .strictObject({

@@ -13,6 +13,7 @@ import {
 import { openRegistry } from '#shared/artifact/oci/registry.ts';
 import type { ArtifactTarget } from '#shared/artifact/oci/source.ts';
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { parseLocalReference } from '../../artifact/local-reference.ts';
 import type { CommandIo } from '../../command-io.ts';
 import { openRepository } from '../../registry.ts';
@@ -141,7 +142,7 @@ async function readCredentials(file: string | undefined) {
   if (parsed.success) return parsed.data;
   throw new BilletError(
     'ARGUMENT_INVALID',
-    `the credentials ${file} are not valid: ${z.prettifyError(parsed.error)}`,
+    `the credentials ${file} are not valid: ${describeFaults(parsed.error)}`,
     {
       hint: 'write {"kind":"basic","username":"…","password":"…"} or {"kind":"bearer","token":"…"}',
     },

@@ -1,8 +1,8 @@
 // The two labels that make an image a module, read from its config. Reads; never writes.
 
-import { z } from 'zod';
 import { Digest } from '../../digest.ts';
 import { BilletError } from '../../errors.ts';
+import { describeFaults } from '../../schema/faults.ts';
 import { LABEL_FSVERITY, LABEL_MODULE, ModuleLabel } from '../../schema/module.ts';
 import { ImageConfig, type ImageManifest, parseDocument } from '../oci/schema.ts';
 import { type ArtifactSource, readBlob } from '../oci/source.ts';
@@ -41,7 +41,7 @@ function parseLabel(text: string | undefined): ModuleLabel {
   if (text === undefined) throw moduleInvalid(`no label ${LABEL_MODULE}`);
   const parsed = ModuleLabel.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
-  throw moduleInvalid(`label ${LABEL_MODULE}: ${z.prettifyError(parsed.error)}`);
+  throw moduleInvalid(`label ${LABEL_MODULE}: ${describeFaults(parsed.error)}`);
 }
 
 /** composefs writes bare hex; `sha256:` before it is accepted. Longer digests are other formats. */

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { BilletError } from '../../errors.ts';
+import { describeFaults } from '../../schema/faults.ts';
 import { ModuleLabel } from '../../schema/module.ts';
 
 export interface TemplateRequest {
@@ -43,7 +44,7 @@ export function parseModuleSource(
   }
   const parsed = ModuleLabel.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new BilletError(code, `${what} is not valid: ${z.prettifyError(parsed.error)}`, { hint });
+  throw new BilletError(code, `${what} is not valid: ${describeFaults(parsed.error)}`, { hint });
 }
 
 /** JSON Schema (2020-12) of module.json and of the label. */

@@ -6,6 +6,7 @@ import { createPrivateKey, scryptSync } from 'node:crypto';
 import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import { z } from 'zod';
 import { BilletError } from '../../errors.ts';
+import { describeFaults } from '../../schema/faults.ts';
 import { readSigningKey, type SigningKey } from './keys.ts';
 
 /** Memory that a key file may ask for: cosign writes N = 65536, r = 8, which is 64 MiB. */
@@ -76,7 +77,7 @@ function envelopeOf(base64: string): z.infer<typeof Envelope> {
   try {
     return Envelope.parse(JSON.parse(Buffer.from(base64, 'base64').toString('utf8')));
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : 'no JSON';
+    const why = cause instanceof z.ZodError ? describeFaults(cause) : 'no JSON';
     throw new BilletError('ARGUMENT_INVALID', `not an encrypted key of cosign: ${why}`, {
       hint: 'make one with `cosign generate-key-pair`',
       cause,

@@ -1,12 +1,9 @@
 // What a trust policy decides: which keys and identities may sign a module, and how old it may be.
 // Pure: knows neither signatures nor files.
 
-import { z } from 'zod';
 import { BilletError } from '../../errors.ts';
-import type { NixKey } from '../../schema/nix-keys.ts';
-import { type TrustedIdentity, TrustPolicy, type TrustRule } from '../../schema/trust-policy.ts';
-
-const STRICTNESS = { off: 0, audit: 1, enforce: 2 } as const;
+import { describeFaults } from '../../schema/faults.ts';
+import { TrustPolicy, type TrustRule } from '../../schema/trust-policy.ts';
 
 /** Whom a certificate was issued to, and on whose word. */
 export interface Identity {
@@ -28,13 +25,9 @@ export interface Trust {
 export function parsePolicy(json: unknown, what = 'the trust policy'): TrustPolicy {
   const parsed = TrustPolicy.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new BilletError(
-    'POLICY_INVALID',
-    `${what} is not valid: ${z.prettifyError(parsed.error)}`,
-    {
-      hint: 'write {"format":1,"mode":"enforce","rules":[{"modules":["*"],"keys":["-----BEGIN PUBLIC KEY…"]}]}',
-    },
-  );
+  throw new BilletError('POLICY_INVALID', `${what} is not valid: ${describeFaults(parsed.error)}`, {
+    hint: 'write {"format":1,"mode":"enforce","rules":[{"modules":["*"],"keys":["-----BEGIN PUBLIC KEY…"]}]}',
+  });
 }
 
 /**
@@ -74,46 +67,6 @@ export const patternsOfIdentity = (policy: TrustPolicy, actual: Identity): reado
     .filter(({ identities }) => identities.some((trusted) => isIdentity(trusted, actual)))
     .flatMap(({ modules }) => modules);
 
-/**
- * Adds `extra` to `base` without weakening it: the stricter mode counts, a module needs to be named
- * by both, signed by a key or identity that both name, and not older than either minimum allows.
- * Identities that rest on different roots are not the same.
- */
-export function tighten(base: TrustPolicy, extra: TrustPolicy): TrustPolicy {
-  const mode = STRICTNESS[extra.mode] > STRICTNESS[base.mode] ? extra.mode : base.mode;
-  const patterns = new Set([...base.rules, ...extra.rules].flatMap((rule) => rule.modules));
-  const { trustedRoot } = base;
-  const sameRoot = JSON.stringify(trustedRoot) === JSON.stringify(extra.trustedRoot);
-  const rules = [...patterns].flatMap((pattern): TrustRule[] => {
-    const [ours, theirs] = [trustFor(base, pattern), trustFor(extra, pattern)];
-    if (ours === null || theirs === null) return [];
-    const keys = ours.keys.filter((pem) => theirs.keys.includes(pem)).map((pem) => ({ pem }));
-    const identities = sameRoot ? common(ours.identities, theirs.identities) : [];
-    const minimumSequence = Math.max(ours.minimumSequence, theirs.minimumSequence);
-    return [{ modules: [pattern], keys, identities, minimumSequence }];
-  });
-  const nixKeys = commonKeys(base.nixKeys ?? [], extra.nixKeys ?? []);
-  return {
-    ...{ format: 1, mode, rules },
-    ...(trustedRoot === undefined ? {} : { trustedRoot }),
-    ...(nixKeys.length === 0 ? {} : { nixKeys }),
-  };
-}
-
-/** Of both; for systems only where both say so. */
-const commonKeys = (ours: readonly NixKey[], theirs: readonly NixKey[]): NixKey[] =>
-  ours.flatMap((one) => {
-    const other = theirs.find(({ key }) => key === one.key);
-    return other === undefined ? [] : [{ ...one, systems: one.systems && other.systems }];
-  });
-
-/** Of two that cover each other, the narrower one. */
-function common(ours: readonly Identity[], theirs: readonly Identity[]): TrustedIdentity[] {
-  const covered = (by: readonly Identity[]) => (one: Identity) =>
-    by.some((other) => isIdentity(other, one));
-  return distinct([...ours.filter(covered(theirs)), ...theirs.filter(covered(ours))]);
-}
-
 const distinct = (identities: readonly Identity[]): Identity[] => [
   ...new Map(
     identities.map(({ identity, issuer }) => [`${issuer} ${identity}`, { identity, issuer }]),
@@ -130,10 +83,7 @@ function mostSpecific(rules: readonly TrustRule[], name: string): TrustRule[] {
   );
 }
 
-/**
- * How closely a pattern fits: -1 not at all, else the letters that it fixes; an exact name (or the
- * same pattern, when policies are compared) beats every wildcard.
- */
+/** How closely a pattern fits: -1 not at all, else the letters that it fixes; an exact name beats every wildcard. */
 function specificity(pattern: string, name: string): number {
   if (pattern === name) return Number.MAX_SAFE_INTEGER;
   if (!pattern.endsWith('*')) return -1;
