@@ -33,7 +33,7 @@ test('the table gives minutes of each and of all, and a closing line that counts
   );
 });
 
-test('suites go in pairs of their kind; what measures or uses two machines goes alone before them; the longest begin', () => {
+test('suites go with others of their kind; what measures or uses two machines goes alone before them; the longest begin', () => {
   const named = (kind: string, ...names: string[]) => names.map((name) => ({ name, kind }));
   const [check, peers, machines] = [
     named('check', 'check'),
@@ -46,7 +46,7 @@ test('suites go in pairs of their kind; what measures or uses two machines goes 
     [
       [1, 'check'],
       [1, 'agent-idle'],
-      [2, 'a', 'b'],
+      [3, 'a', 'b'],
       [1, 'walk'],
       [2, 'slots', 'demo', 'medium'],
     ],

@@ -1,5 +1,5 @@
 // Runs everything that `npm test` promises: the check first, then the suites that start real peers
-// or go through long loops, then those that start machines, most of them two at a time, and a table of
+// or go through long loops, then those that start machines, most of them beside others, and a table of
 // minutes. Arguments choose suites by a part of their name.
 
 import { globSync } from 'node:fs';
