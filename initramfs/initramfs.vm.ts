@@ -7,9 +7,10 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { systemClock } from '#shared/clock.ts';
 import type { Accelerator, QemuSpec } from '#shared/qemu/arguments.ts';
 import { probeAccelerator } from '#shared/qemu/drivers/kvm.ts';
@@ -27,7 +28,7 @@ before(async () => {
   const trustPolicy = join(dir, 'trust-policy.json');
   await writeFile(trustPolicy, '{}');
   image = await buildBootImage({
-    cacheDir: join(homedir(), '.cache/billet'),
+    cacheDir: cacheDirOf(process.env),
     clock: systemClock,
     trustPolicy,
     agentDir: join(import.meta.dirname, 'testdata'),

@@ -3,9 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { copyFile, mkdtemp, open, readFile, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { systemClock } from '#shared/clock.ts';
 import type { QemuSpec } from '#shared/qemu/arguments.ts';
 import { startMachine } from '#shared/qemu/drivers/qemu.ts';
@@ -25,7 +26,7 @@ const media: Partial<Record<'plain' | 'signed' | 'foreign', BootMedium>> = {};
 
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'billet-medium-'));
-  const cacheDir = join(homedir(), '.cache/billet');
+  const cacheDir = cacheDirOf(process.env);
   const trustPolicy = join(import.meta.dirname, 'testdata/trust-policy.json');
   const progress = () => undefined;
   const options = { cacheDir, clock: systemClock, trustPolicy, signal, progress };

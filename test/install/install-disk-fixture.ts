@@ -2,9 +2,10 @@
 // ones, of the boot image where they make a disk. Firmware, network and vault are played.
 
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { cacheDirOf } from '#shared/build-cache.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { type MarkerRecord, parseMarker } from '#shared/markers.ts';
 import { Desired } from '#shared/schema/desired.ts';
@@ -169,7 +170,7 @@ async function copyProfiles(to: string): Promise<void> {
 /** systemd-repart of the boot image, by its own loader and libraries: the host's may be an older one. */
 async function bootImageTools(): Promise<Exec> {
   const { root } = await buildBootRoot({
-    cacheDir: join(homedir(), '.cache/billet'),
+    cacheDir: cacheDirOf(process.env),
     ...{ clock: systemClock, signal: ANY_SIGNAL, progress: () => undefined },
   });
   const libraries = join(root, 'usr/lib/x86_64-linux-gnu');
