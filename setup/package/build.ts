@@ -19,7 +19,14 @@ import {
   renderMd5sums,
 } from './control.ts';
 import { renderCopyright } from './copyright.ts';
-import { LIBRARY, PACKAGES, type PackageName, RUNTIME_VERSION, THIS_VERSION } from './packages.ts';
+import {
+  LIBRARY,
+  PACKAGES,
+  type PackageName,
+  RUNTIME_PATH,
+  RUNTIME_VERSION,
+  THIS_VERSION,
+} from './packages.ts';
 
 const TREE = join(import.meta.dirname, '../..');
 const SCRIPTS = join(import.meta.dirname, 'debian');
@@ -128,7 +135,7 @@ async function runtimeParts(work: string, signal: AbortSignal) {
     cwd: join(work, 'shlibdeps'),
   });
   const depends = (/^shlibs:Depends=(.*)$/m.exec(said)?.[1] ?? '').split(', ').filter(Boolean);
-  return { node: file(`${LIBRARY}/node`, await readFile(node), 0o755), depends };
+  return { node: file(RUNTIME_PATH, await readFile(node), 0o755), depends };
 }
 
 async function bundledFiles({ name, bundles }: Recipe, version: string, work: string) {
@@ -166,7 +173,7 @@ const gzipped = (content: string | Uint8Array): Buffer =>
 
 /** Lays the tree out and has dpkg-deb(1) pack it: sorted, owned by root, at the one date of builds. */
 async function pack(
-  { name, scripts = [] }: Recipe,
+  { name, interests = [], scripts = [] }: Recipe,
   fields: ControlFields,
   files: readonly PackageFile[],
   root: string,
@@ -187,6 +194,11 @@ async function pack(
   await place(join(control, 'md5sums'), renderMd5sums(files));
   if (conffiles.length > 0)
     await place(join(control, 'conffiles'), conffiles.map((path) => `${path}\n`).join(''));
+  if (interests.length > 0)
+    await place(
+      join(control, 'triggers'),
+      interests.map((path) => `interest-noawait ${path}\n`).join(''),
+    );
   for (const script of scripts)
     await place(join(control, script), await readFile(join(SCRIPTS, `${name}.${script}`)), 0o755);
 

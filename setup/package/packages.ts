@@ -17,6 +17,8 @@ interface PackageRecipe
   readonly files?: Readonly<Record<string, string>>;
   /** Packed with gzip, as Debian Policy 12.1 has manual pages: path in the tree. */
   readonly manuals?: Readonly<Record<string, string>>;
+  /** Files of other packages whose change its postinst is told of (deb-triggers(5)). */
+  readonly interests?: readonly string[];
   /** Maintainer scripts in setup/package/debian, by the package's name. */
   readonly scripts?: readonly ('postinst' | 'prerm' | 'postrm')[];
 }
@@ -24,6 +26,8 @@ interface PackageRecipe
 /** Marks places of versions that only the build knows. */
 export const THIS_VERSION = '{version}';
 export const RUNTIME_VERSION = '{runtime}';
+
+export const RUNTIME_PATH = `${LIBRARY}/node`;
 
 const RUNTIME = `billet-runtime (>= ${RUNTIME_VERSION})`;
 const DEBIAN = 'setup/package/debian';
@@ -77,6 +81,7 @@ export const PACKAGES: readonly PackageRecipe[] = [
       '/etc/billet/agent.json': `${DEBIAN}/agent.jsonc`,
     },
     manuals: { '/usr/share/man/man8/billet-agent.8': `${DEBIAN}/billet-agent.8` },
+    interests: [RUNTIME_PATH],
     scripts: SERVICE_SCRIPTS,
     summary: 'fleet of verified machines: agent of a node',
     description: [
@@ -105,6 +110,7 @@ export const PACKAGES: readonly PackageRecipe[] = [
       '/usr/lib/sysusers.d/billet-coordinator.conf': 'systemd/billet.sysusers',
       '/etc/billet/coordinator.json': `${DEBIAN}/coordinator.jsonc`,
     },
+    interests: [RUNTIME_PATH],
     scripts: SERVICE_SCRIPTS,
     summary: 'fleet of verified machines: coordinator',
     description: [

@@ -44,8 +44,10 @@ const apt = (words: string) =>
 const files = (...paths: readonly string[]) =>
   paths.map((path) => `${FILES}/${basename(path)}`).join(' ');
 const page = async () => await (await fetch(node.pageUrl)).text();
-const nginx = async () =>
-  (await shell.must('systemctl show --value -p MainPID billet-web-nginx.service')).trim();
+const pidOf = async (unit: string) =>
+  (await shell.must(`systemctl show --value -p MainPID ${unit}`)).trim();
+const nginx = () => pidOf('billet-web-nginx.service');
+const agentPid = () => pidOf('billet-agent.service');
 const task = async (...words: string[]) =>
   Task.parse(await lab.fleet.billet('task', 'create', ...words, '--wait'));
 
@@ -131,6 +133,16 @@ test(
     assert.match(await shell.must('head -1 /etc/billet/agent.json'), /mine/);
   },
 );
+
+test('a runtime that comes alone restarts the agent, too, and no service', LIMIT, async () => {
+  const [service, agent] = [await nginx(), await agentPid()];
+  await apt(`install -y --reinstall ${files(packages.current['billet-runtime'])}`);
+  const again = await agentPid();
+  assert.ok(again !== '0' && again !== agent, again);
+  const program = await shell.must(`readlink /proc/${again}/exe`);
+  assert.equal(program.trim(), '/usr/lib/billet/node');
+  assert.equal(await nginx(), service);
+});
 
 test(
   'a coordinator beside it works out of the box, and its admin is root of this machine',
