@@ -43,7 +43,7 @@ export async function* streamBlob(
       failures = verifier.received - lastFailureAt >= PROGRESS_BYTES ? 1 : failures + 1;
       lastFailureAt = verifier.received;
       const most = verifier.received >= PROGRESS_BYTES ? attemptsForRest : attempts;
-      const failure = { what: ask.what, failure: failures, attempts: most, error };
+      const failure = { failure: failures, attempts: most, error };
       await backOff(connection, failure, signal);
     }
   } while (verifier.received < descriptor.size);

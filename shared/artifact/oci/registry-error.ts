@@ -73,8 +73,8 @@ export function failed(message: string, details: Record<string, unknown> = {}, c
   });
 }
 
-export const gaveUp = (what: string, attempts: number, last: Transient): BilletError =>
-  new BilletError('REGISTRY_FAILED', `${what}: gave up after ${attempts} tries: ${last.message}`, {
+export const gaveUp = (attempts: number, last: Transient): BilletError =>
+  new BilletError('REGISTRY_FAILED', `${last.message}; gave up after ${attempts} tries`, {
     hint: last.hint ?? hintFor(last.cause),
     cause: last.cause,
     details: { attempts },

@@ -30,18 +30,13 @@ export async function pushBlob(
   options: PutBlobOptions = {},
 ): Promise<void> {
   const scoped = { ...target, signal: options.signal ?? target.signal };
-  const what = `push ${descriptor.digest} to ${target.name}`;
-  await target.http.retry(
-    what,
-    async () => {
-      const session = await openSession(scoped, descriptor, options.mountFrom);
-      if (session === null) return;
-      const chunks = () => verified(descriptor, content(), 'the source');
-      if (chunkBytes > 0) await inParts(scoped, session, descriptor, chunks(), chunkBytes, options);
-      else await inOnePiece(scoped, session, descriptor, chunks, options);
-    },
-    scoped.signal,
-  );
+  await target.http.retry(async () => {
+    const session = await openSession(scoped, descriptor, options.mountFrom);
+    if (session === null) return;
+    const chunks = () => verified(descriptor, content(), 'the source');
+    if (chunkBytes > 0) await inParts(scoped, session, descriptor, chunks(), chunkBytes, options);
+    else await inOnePiece(scoped, session, descriptor, chunks, options);
+  }, scoped.signal);
 }
 
 /** Puts a manifest under its digest and, if given, a tag; lists it as a referrer of its subject. */
@@ -61,7 +56,7 @@ export async function pushManifest(
       headers: { 'content-type': type },
       body: () => content,
     });
-    const reply = await target.http.retry(ask.what, () => target.http.once(ask), target.signal);
+    const reply = await target.http.retry(() => target.http.once(ask), target.signal);
     await drop(reply);
     return reply;
   };

@@ -62,14 +62,10 @@ async function byApi(
   for (let page = 0; next !== null; page += 1) {
     const ask: Ask = client.ask(next);
     if (page >= MAX_PAGES) throw failed(`${ask.what}: more than ${MAX_PAGES} pages`);
-    const { reply, bytes } = await client.http.retry(
-      ask.what,
-      async () => {
-        const answer = await client.http.once(ask);
-        return { reply: answer, bytes: await bodyOf(answer, ask.what, MANIFEST_LIMIT_BYTES) };
-      },
-      ask.signal,
-    );
+    const { reply, bytes } = await client.http.retry(async () => {
+      const answer = await client.http.once(ask);
+      return { reply: answer, bytes: await bodyOf(answer, ask.what, MANIFEST_LIMIT_BYTES) };
+    }, ask.signal);
     if (reply.status !== 200) return null;
     found.push(...parseDocument(ImageIndex, bytes, 'the list of referrers').manifests);
     next = nextPage(reply.headers.get('link'), reply.url);

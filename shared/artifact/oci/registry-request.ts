@@ -57,7 +57,7 @@ export interface Requester {
   /** One try (two after a 401). Throws Transient or BilletError. */
   once(ask: Ask): Promise<Reply>;
   /** Runs `attempt` until it neither fails in passing nor runs out of tries (REGISTRY_FAILED). */
-  retry<T>(what: string, attempt: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+  retry<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }
 
 export function requester(connection: Connection): Requester {
@@ -130,14 +130,14 @@ export function requester(connection: Connection): Requester {
     return await final(await follow(ask));
   };
 
-  const retry: Requester['retry'] = async (what, attempt, signal) => {
+  const retry: Requester['retry'] = async (attempt, signal) => {
     for (let failure = 1; ; failure += 1)
       try {
         return await attempt();
       } catch (error) {
         if (!isTransient(error)) throw error;
         const { attempts } = connection.backoff;
-        await backOff(connection, { what, failure, attempts, error }, signal);
+        await backOff(connection, { failure, attempts, error }, signal);
       }
   };
 

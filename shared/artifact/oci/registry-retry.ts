@@ -6,8 +6,7 @@ import { gaveUp, type Transient } from './registry-error.ts';
 
 /** A try that failed, and is not the last. */
 export interface RetryNews {
-  readonly what: string;
-  /** Why. */
+  /** What was tried, and why it failed. */
   readonly message: string;
   /** From 1. */
   readonly failure: number;
@@ -22,18 +21,18 @@ export interface RetryDeps {
   readonly onRetry?: ((news: RetryNews) => void) | undefined;
 }
 
-interface Failure extends Pick<RetryNews, 'what' | 'failure' | 'attempts'> {
+interface Failure extends Pick<RetryNews, 'failure' | 'attempts'> {
   readonly error: Transient;
 }
 
 /** Waits before the next try. Throws REGISTRY_FAILED after the last one. */
 export async function backOff(
   { backoff, clock, random, onRetry }: RetryDeps,
-  { what, failure, attempts, error }: Failure,
+  { failure, attempts, error }: Failure,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (failure >= attempts) throw gaveUp(what, failure, error);
-  onRetry?.({ what, message: error.message, failure, attempts });
+  if (failure >= attempts) throw gaveUp(failure, error);
+  onRetry?.({ message: error.message, failure, attempts });
   const waitMs = delayMs(backoff, failure, random, error.retryAfterMs);
   await clock.sleep(waitMs, signal ?? new AbortController().signal);
 }

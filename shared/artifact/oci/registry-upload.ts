@@ -37,7 +37,7 @@ export async function inParts(
   const ask = asking(target, 'PUT', withDigest(url, descriptor), [201, 404], {
     headers: { 'content-length': '0' },
   });
-  const reply = await target.http.retry(ask.what, () => target.http.once(ask), target.signal);
+  const reply = await target.http.retry(() => target.http.once(ask), target.signal);
   await drop(reply);
   // An earlier try may have got through, and only its reply not.
   if (reply.status === 404 && !(await isThere(target, descriptor))) throw lost(ask.what);
@@ -53,45 +53,41 @@ async function sendPart(
   let url = session;
   let arrived = 0;
   const what = `PATCH bytes from ${start} to ${target.name}`;
-  const next = await target.http.retry(
-    what,
-    async () => {
-      const missing = part.subarray(arrived);
-      const from = start + arrived;
-      if (missing.length === 0) return url;
-      const ask = asking(target, 'PATCH', url.href, [202, 404, 416], {
-        headers: {
-          ...OCTETS,
-          'content-length': String(missing.length),
-          'content-range': `${from}-${from + missing.length - 1}`,
-        },
-        body: () => missing,
-      });
-      const failure = await target.http.once(ask).then(
-        async (reply) => {
-          await drop(reply);
-          if (reply.status === 404) return null;
-          return reply.status === 416 ? transient(`${what}: it is elsewhere`) : reply;
-        },
-        (error: unknown) => {
-          if (isTransient(error)) return error;
-          throw error;
-        },
-      );
-      if (failure === null) return null;
-      if (!isTransient(failure)) return locationOf(failure, ask.what);
-      const status = asking(target, 'GET', url.href, [204, 404]);
-      const reply = await target.http.once(status);
-      await drop(reply);
-      if (reply.status === 404) return null;
-      url = locationOf(reply, status.what);
-      const received = receivedBytes(reply);
-      if (received < start) return null; // earlier parts are gone
-      arrived = received - start;
-      throw failure;
-    },
-    target.signal,
-  );
+  const next = await target.http.retry(async () => {
+    const missing = part.subarray(arrived);
+    const from = start + arrived;
+    if (missing.length === 0) return url;
+    const ask = asking(target, 'PATCH', url.href, [202, 404, 416], {
+      headers: {
+        ...OCTETS,
+        'content-length': String(missing.length),
+        'content-range': `${from}-${from + missing.length - 1}`,
+      },
+      body: () => missing,
+    });
+    const failure = await target.http.once(ask).then(
+      async (reply) => {
+        await drop(reply);
+        if (reply.status === 404) return null;
+        return reply.status === 416 ? transient(`${what}: it is elsewhere`) : reply;
+      },
+      (error: unknown) => {
+        if (isTransient(error)) return error;
+        throw error;
+      },
+    );
+    if (failure === null) return null;
+    if (!isTransient(failure)) return locationOf(failure, ask.what);
+    const status = asking(target, 'GET', url.href, [204, 404]);
+    const reply = await target.http.once(status);
+    await drop(reply);
+    if (reply.status === 404) return null;
+    url = locationOf(reply, status.what);
+    const received = receivedBytes(reply);
+    if (received < start) return null; // earlier parts are gone
+    arrived = received - start;
+    throw failure;
+  }, target.signal);
   if (next === null) throw lost(what);
   return next;
 }
@@ -101,7 +97,7 @@ const lost = (what: string) => transient(`${what}: the registry has lost the upl
 
 async function isThere(target: PushTarget, { digest }: Descriptor): Promise<boolean> {
   const ask = asking(target, 'HEAD', `${target.base}/blobs/${digest}`, [200, 404]);
-  const reply = await target.http.retry(ask.what, () => target.http.once(ask), target.signal);
+  const reply = await target.http.retry(() => target.http.once(ask), target.signal);
   await drop(reply);
   return reply.status === 200;
 }

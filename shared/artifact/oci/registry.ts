@@ -99,15 +99,11 @@ export function openRegistry(options: RegistryOptions): Registry {
       [200, 404],
       MANIFEST_ACCEPT,
     );
-    return http.retry(
-      asked.what,
-      async () => {
-        const reply = await http.once(asked);
-        const bytes = await bodyOf(reply, asked.what, MANIFEST_LIMIT_BYTES);
-        return reply.status === 404 ? null : contentOf(reference, reply.headers, bytes, asked.what);
-      },
-      signal,
-    );
+    return http.retry(async () => {
+      const reply = await http.once(asked);
+      const bytes = await bodyOf(reply, asked.what, MANIFEST_LIMIT_BYTES);
+      return reply.status === 404 ? null : contentOf(reference, reply.headers, bytes, asked.what);
+    }, signal);
   };
 
   const referrers: ReferrersClient = {
@@ -123,7 +119,7 @@ export function openRegistry(options: RegistryOptions): Registry {
 
     async ping() {
       const asked = { ...ask('GET', '/v2/', [200]), scope: '' };
-      await drop(await http.retry(asked.what, () => http.once(asked), signal));
+      await drop(await http.retry(() => http.once(asked), signal));
     },
 
     async resolve(reference) {
@@ -160,14 +156,10 @@ export function openRegistry(options: RegistryOptions): Registry {
       let next: string | null = `${base}/tags/list`;
       for (let page = 0; next !== null && page < MAX_PAGES; page += 1) {
         const asked: Ask = ask('GET', next, [200, 404]);
-        const { reply, json } = await http.retry(
-          asked.what,
-          async () => {
-            const answer = await http.once(asked);
-            return { reply: answer, json: await jsonOf(answer, asked.what) };
-          },
-          signal,
-        );
+        const { reply, json } = await http.retry(async () => {
+          const answer = await http.once(asked);
+          return { reply: answer, json: await jsonOf(answer, asked.what) };
+        }, signal);
         if (reply.status === 404) return [];
         const list = TagList.safeParse(json);
         if (!list.success) throw failed(`${asked.what}: not a list of tags`);
@@ -179,7 +171,7 @@ export function openRegistry(options: RegistryOptions): Registry {
 
     async hasBlob(digest) {
       const asked = ask('HEAD', `${base}/blobs/${digest}`, [200, 404]);
-      const reply = await http.retry(asked.what, () => http.once(asked), signal);
+      const reply = await http.retry(() => http.once(asked), signal);
       await drop(reply);
       return reply.status === 200;
     },
