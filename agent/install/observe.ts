@@ -58,8 +58,9 @@ async function contentOf(
 ): Promise<Content> {
   try {
     const start = await readDevice(observed.device, 0, EDGE_BYTES);
-    const signatures = await signaturesOf(exec, observed, signal);
     const table = tableIn(start, observed);
+    const found = await signaturesOf(exec, observed, signal);
+    const signatures = found.map((each) => withGuid(each, table.gpt));
     const nameless = await namelessData(observed, start, table.record !== null);
     return {
       ...{ ...table, unreadable: null },
@@ -90,6 +91,12 @@ async function signaturesOf(
       });
   return found;
 }
+
+/** wipefs(8) does not say which table it is: another one, made the same way, would have the same name. */
+const withGuid = (signature: Signature, gpt: SeenTable['gpt']): Signature =>
+  gpt !== null && signature.startBytes === 0 && signature.type === 'gpt'
+    ? { ...signature, uuid: gpt.diskGuid }
+    : signature;
 
 /** Bytes at either end that nobody has a name for, by their digest; null where there are none. */
 async function namelessData(

@@ -73,7 +73,19 @@ test('it holds data: a file system, a partition table, or bytes without a name',
     /it holds data of unknown kind/,
     'and the id of what was there before is void',
   );
-  const now = { wipeId: second.candidates[0]?.wipeId };
+  const table =
+    'printf "label: gpt\\nsize=64M\\n" | sfdisk --quiet --no-reread --no-tell-kernel "$0"';
+  const ids: unknown[] = [second.candidates[0]?.wipeId];
+  for (const _ of [1, 2]) {
+    await run(['sh', '-c', table, device]);
+    const { message, candidates } = await refused(machine, 'INSTALL_DISK_HOLDS_DATA', (each) =>
+      each.request({}, { wipeId: ids.at(-1) }),
+    );
+    assert.match(message, /it holds gpt/);
+    ids.push(candidates[0]?.wipeId);
+  }
+  assert.equal(new Set(ids).size, 3, 'the same partitions in another table are another content');
+  const now = { wipeId: ids.at(-1) };
   const outcome = await runInstall(machine.ports, machine.request({}, now), signal);
   assert.equal(outcome.kind, 'installed');
 });
