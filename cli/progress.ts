@@ -11,6 +11,11 @@ export interface Progress {
   end(text: string): void;
 }
 
+/** A line of its own, whatever was being drawn. */
+export const sayAside = (io: CommandIo, text: string): void => {
+  io.stderr.write(`${io.interactive ? '\r\u001b[K' : ''}${clean(text)}\n`);
+};
+
 const REDRAW_MS = 100;
 const REPORT_MS = 5000;
 const BAR = 24;
@@ -38,7 +43,7 @@ export function startProgress(io: CommandIo, title: string, total: number): Prog
     },
     end(text) {
       const seconds = ((io.clock.monotonic() - start) / 1000).toFixed(1);
-      io.stderr.write(`${io.interactive ? '\r\u001b[K' : ''}${clean(text)}, ${seconds} s\n`);
+      sayAside(io, `${text}, ${seconds} s`);
     },
   };
 }

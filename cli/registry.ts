@@ -4,7 +4,7 @@
 import { openRegistry, type Registry } from '#shared/artifact/oci/registry.ts';
 import type { Coordinator } from './client.ts';
 import type { CommandIo } from './command-io.ts';
-import { clean } from './output.ts';
+import { sayAside } from './progress.ts';
 
 /** Of the first failures nobody needs to know: they cost less than a second. */
 const QUIET_FAILURES = 2;
@@ -24,8 +24,6 @@ export const openRepository = (
     random: Math.random,
     signal: io.signal,
     onRetry({ message, failure, attempts }) {
-      if (failure <= QUIET_FAILURES) return;
-      const start = io.interactive ? '\r\u001b[K' : '';
-      io.stderr.write(`${start}${clean(message)}: try ${failure + 1} of ${attempts}\n`);
+      if (failure > QUIET_FAILURES) sayAside(io, `${message}; try ${failure + 1} of ${attempts}`);
     },
   });

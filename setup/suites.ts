@@ -55,15 +55,14 @@ const LANES: Readonly<Record<string, number>> = { peer: 3, vm: 2 };
 export function inTurns<S extends { readonly name: string; readonly kind: string }>(
   suites: readonly S[],
 ): readonly Turn<S>[] {
-  const kinds = Map.groupBy(suites, ({ kind }) => kind).values();
-  return kinds.toArray().flatMap((ofKind) => {
+  const kinds = Map.groupBy(suites, ({ kind }) => kind).entries();
+  return kinds.toArray().flatMap(([kind, ofKind]) => {
     const alone = ofKind.filter(({ name }) => ALONE.has(name));
     const others = ofKind
       .filter(({ name }) => !ALONE.has(name))
       .sort((a, b) => beginsAt(a) - beginsAt(b));
     const turns: Turn<S>[] = alone.map((suite) => ({ lanes: 1, suites: [suite] }));
-    const [first] = others;
-    return first ? [...turns, { lanes: LANES[first.kind] ?? 1, suites: others }] : turns;
+    return others.length === 0 ? turns : [...turns, { lanes: LANES[kind] ?? 1, suites: others }];
   });
 }
 

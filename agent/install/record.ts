@@ -15,7 +15,7 @@ import { SignatureId } from './wipe-id.ts';
 export const RECORD_BLOCK_BYTES = 4096;
 export const RECORD_OFFSETS = [2 ** 20 - 8192, 2 ** 20 - 4096] as const;
 
-/** A disk has two for each partition at most, and some of its own; of what is beyond, nothing is known. */
+/** They fit into the block beside a recovery key. Of a signature beyond them nobody knows later that it was given up. */
 export const GIVEN_UP_MAX = 128;
 
 export const InstallRecord = z.object({

@@ -2,6 +2,7 @@
 // are refused, as what they ask for would not be done.
 
 import { BilletError } from '#shared/errors.ts';
+import { describeFaults } from '#shared/schema/faults.ts';
 import { type LeasedTask, NodeTaskSpec } from '#shared/schema/task.ts';
 
 type Kind = NodeTaskSpec['kind'];
@@ -14,10 +15,10 @@ export function specOf<K extends Kind>(
   const parsed = NodeTaskSpec.safeParse(task.spec);
   if (parsed.success && parsed.data.kind === kind)
     return parsed.data as Extract<NodeTaskSpec, { kind: K }>;
-  const issue = parsed.error?.issues[0];
+  const why = parsed.error ? describeFaults(parsed.error) : `its kind is ${parsed.data.kind}`;
   throw new BilletError(
     'BODY_INVALID',
-    `task ${task.id} is no ${kind} that this version reads: ${issue?.path.join('.')} ${issue?.message}`,
+    `task ${task.id} is no ${kind} that this version reads: ${why}`,
     { hint: 'compare the versions of agent and coordinator', cause: parsed.error },
   );
 }

@@ -18,6 +18,7 @@ test('each fault is in the one line, with its place; unknown fields have their n
     'serial: expected string, received number; sizes.1: expected number, received string; ' +
       'unknown fields a, b',
   );
+  assert.equal(faultsOf({ serial: 'x', ['long'.repeat(1000)]: 1 })?.length, 1000);
   const many = faultsOf({ serial: 'x', sizes: Array.from({ length: 12 }, () => 'b') });
   assert.match(many ?? '', /sizes\.9: [^;]*; and 2 more$/);
 });

@@ -3,10 +3,12 @@
 import type { z } from 'zod';
 
 const SHOWN = 10;
+/** Keys of what somebody sent may be long. */
+const LENGTH_MAX = 1000;
 
 /** One line, each fault with its place: `disk.serial: expected string, received number; unknown field diks`. */
 export function describeFaults({ issues }: z.ZodError): string {
-  const shown = issues.slice(0, SHOWN).map(describe).join('; ');
+  const shown = issues.slice(0, SHOWN).map(describe).join('; ').slice(0, LENGTH_MAX);
   return issues.length > SHOWN ? `${shown}; and ${issues.length - SHOWN} more` : shown;
 }
 

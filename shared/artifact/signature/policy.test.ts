@@ -4,7 +4,7 @@ import { BilletError } from '../../errors.ts';
 import type { TrustPolicy } from '../../schema/trust-policy.ts';
 import { TrustedRoot } from '../../schema/trusted-root.ts';
 import { generateKeyPair } from './keys.ts';
-import { parsePolicy, trustFor } from './policy.ts';
+import { isIdentity, parsePolicy, trustFor } from './policy.ts';
 
 const PEM = generateKeyPair('ed25519').publicPem;
 
@@ -25,6 +25,23 @@ test('the most specific pattern wins', () => {
   };
   const keyOf = (name: string) => trustFor(policy, name)?.keys;
   assert.deepEqual([keyOf('web-a'), keyOf('web-b'), keyOf('db')], [['C'], ['B'], ['A']]);
+});
+
+test('a trusted identity is that one, or what begins like it before its *; the issuer is the same', () => {
+  const issuer = 'https://one';
+  const accepted = (identity: string, by = issuer) =>
+    ['https://host/', 'https://host/a', 'https://host/ab', 'https://hosta', 'a@host'].filter(
+      (who) => isIdentity({ identity, issuer }, { identity: who, issuer: by }),
+    );
+  assert.deepEqual(accepted('a@host'), ['a@host']);
+  assert.deepEqual(accepted('https://host/a'), ['https://host/a']);
+  assert.deepEqual(accepted('https://host/a*'), ['https://host/a', 'https://host/ab']);
+  assert.deepEqual(accepted('https://host/*'), [
+    'https://host/',
+    'https://host/a',
+    'https://host/ab',
+  ]);
+  assert.deepEqual(accepted('https://host/*', 'https://two'), []);
 });
 
 test('an identity is a person or a start of a URI with its host, of one issuer and a trusted root', () => {
